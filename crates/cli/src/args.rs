@@ -1,7 +1,8 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
+use lowlat_live::judge::{self, ChosenHistogram, ConnectionsAsk, HistogramAsk, Judge, JudgeSource};
 pub use lowlat_live::path::subnet;
-use lowlat_live::{Failure, judge::Judge, path::PathAsk, watch::Trigger};
+use lowlat_live::{Failure, path::PathAsk, watch::Trigger};
 pub use lowlat_model::values::dscp;
 use lowlat_transport::{DpdkPort, Proto};
 use std::net::IpAddr;
@@ -177,22 +178,56 @@ impl GoalArgs {
 pub struct JudgeArgs {
     /// Judge by this command instead of by round trips: run by `sh -c` once a round, it prints one number, without a
     /// unit, as its last line. A lower number is better. No --target is needed then.
-    #[arg(id = "judge", long = "judge", value_name = "COMMAND")]
+    #[arg(id = "judge", long = "judge", group = "judged", value_name = "COMMAND")]
     command: Option<String>,
-    /// A higher number of --judge is better.
-    #[arg(long, requires = "judge")]
+    /// Judge by a latency histogram that the application exports: Prometheus' buckets or HdrHistogram's interval log, in a
+    /// file or on a page (http://HOST:PORT/PATH). What came within a round counts.
+    #[arg(long, groups = ["judged", "judge_reads"], value_name = "FILE|URL")]
+    judge_histogram: Option<String>,
+    /// Judge by the round trips of the application's own TCP connections, as the kernel smooths them: port=PORT, pid=PID,
+    /// peer=ADDRESS, or several with commas between.
+    #[arg(long, groups = ["judged", "judge_reads"], value_parser = connections, value_name = "WHOSE")]
+    judge_live: Option<ConnectionsAsk>,
+    /// Which histogram of --judge-histogram: NAME or NAME{label="value"}; of an interval log the tag.
+    #[arg(long, requires = "judge_histogram", value_parser = chosen, value_name = "NAME")]
+    judge_metric: Option<ChosenHistogram>,
+    /// Quantile of --judge-histogram.
+    #[arg(long, requires = "judge_histogram", value_parser = judge::quantile, default_value = "p99", value_name = "QUANTILE")]
+    judge_quantile: f64,
+    /// Shortest round of --judge-histogram and --judge-live; it goes on until enough came.
+    #[arg(long, requires = "judge_reads", value_parser = duration, default_value = "1s", value_name = "TIME")]
+    judge_round: u64,
+    /// A higher number of the judge is better.
+    #[arg(long, requires = "judged")]
     higher_is_better: bool,
-    /// A run of --judge that takes longer has failed.
-    #[arg(long, requires = "judge", value_parser = duration, default_value = "60s", value_name = "TIME")]
+    /// A round of the judge that takes longer has failed.
+    #[arg(long, requires = "judged", value_parser = duration, default_value = "60s", value_name = "TIME")]
     judge_timeout: u64,
 }
 
 impl JudgeArgs {
-    /// The command, if one was given.
+    /// The judge, if one was named.
     pub fn judge(&self) -> Result<Option<Judge>, Failure> {
-        let of = |command: &String| Judge::new(command, self.higher_is_better, self.judge_timeout);
-        self.command.as_ref().map(of).transpose()
+        let round_ns = self.judge_round;
+        let source = match (&self.command, &self.judge_histogram, &self.judge_live) {
+            (Some(command), ..) => JudgeSource::Command(command.clone()),
+            (_, Some(place), _) => {
+                let (chosen, quantile) = (self.judge_metric.clone(), self.judge_quantile);
+                JudgeSource::Histogram(HistogramAsk { chosen, quantile, round_ns, ..HistogramAsk::new(place)? })
+            }
+            (.., Some(ask)) => JudgeSource::Connections(ConnectionsAsk { round_ns, ..ask.clone() }),
+            _ => return Ok(None),
+        };
+        Judge::new(source, self.higher_is_better, self.judge_timeout).map(Some)
     }
+}
+
+fn connections(text: &str) -> Result<ConnectionsAsk, String> {
+    text.parse()
+}
+
+fn chosen(text: &str) -> Result<ChosenHistogram, String> {
+    text.parse()
 }
 
 /// Most streams of a load: each is a thread and a connection, and a hundred fill any path.
@@ -371,6 +406,7 @@ impl PathArgs {
                 ProtoArg::Udp => Proto::Udp,
                 ProtoArg::Tcp => Proto::Tcp,
                 ProtoArg::TcpConnect => Proto::TcpConnect,
+                ProtoArg::Tls => Proto::Tls,
                 ProtoArg::UdpClosed => Proto::UdpClosed,
             },
             peer: self.peer.clone(),
@@ -397,6 +433,8 @@ pub enum ProtoArg {
     Tcp,
     /// TCP handshakes with any port that listens; the far end runs nothing of ours.
     TcpConnect,
+    /// TLS greetings of any server that speaks it: ClientHello to ServerHello.
+    Tls,
     /// Datagrams to a port where nobody listens, which the far kernel answers by an ICMP error.
     UdpClosed,
     /// ARP requests to a host of the same link.
@@ -838,7 +876,7 @@ pub struct AroundArgs {
     #[arg(long, required_unless_present = "target")]
     pub iface: Option<String>,
     /// Far end that the path is probed to: HOST or HOST:PORT.
-    #[arg(long, required_unless_present = "judge")]
+    #[arg(long, required_unless_present = "judged")]
     pub target: Option<String>,
     /// The latency goal.
     #[command(flatten)]

@@ -46,7 +46,7 @@ fn of_path(command: &str, given: &ArgMatches) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the user's own command judges, flags of rounds of probes mean nothing, and without a target those of probes.
+/// Where the user's own metric judges, flags of rounds of probes mean nothing, and without a target those of probes.
 fn of_judge(command: &str, given: &ArgMatches) -> Result<(), Failure> {
     const OF_ROUNDS: [&str; 2] = ["round", "load"];
     const OF_PROBES: [&str; 16] = [
@@ -67,20 +67,21 @@ fn of_judge(command: &str, given: &ArgMatches) -> Result<(), Failure> {
         "dpdk_port",
         "dpdk_address",
     ];
-    if !has(given, "judge") {
+    let Some(judge) = ["judge", "judge_histogram", "judge_live"].into_iter().find(|flag| has(given, flag)) else {
         return Ok(());
-    }
+    };
+    let judge = format!("--{}", judge.replace('_', "-"));
     let named =
         |flags: &[&'static str]| flags.iter().find(|f| has(given, f)).map(|f| format!("--{}", f.replace('_', "-")));
     if let Some(flag) = named(&OF_ROUNDS) {
-        let why = "one run of the command is one round, with nothing next to it";
-        return Err(refused(command, &format!("--judge and {flag}"), why, &format!("leave out {flag}")));
+        let why = "one figure of it is one round, with nothing next to it";
+        return Err(refused(command, &format!("{judge} and {flag}"), why, &format!("leave out {flag}")));
     }
     if let Some(flag) = named(&OF_PROBES).filter(|_| !has(given, "target")) {
         let why = "nothing is probed without a far end";
         return Err(refused(
             command,
-            &format!("{flag} and --judge alone"),
+            &format!("{flag} and {judge} alone"),
             why,
             &format!("add --target HOST, or leave out {flag}"),
         ));
@@ -168,6 +169,8 @@ mod tests {
             "measure h --engine block,spin --shape f",
             "measure h --engine block,spin --stamps",
             "optimize --judge x --load 2",
+            "optimize --judge-live port=7 --round 20ms",
+            "around --iface e --judge-histogram f --goal 50us -- true",
             "optimize --judge x --target h --round 20ms",
             "optimize --judge x --goal 50us",
             "optimize --judge x --engines none",
@@ -193,6 +196,8 @@ mod tests {
             "optimize --judge x --higher-is-better --pairs 8 --worth 5% --dry-run",
             "optimize --judge x --target h --goal 50us --engines none --duration 1s",
             "around --iface e --judge x --keep none -- sysctl -w a=b",
+            "around --iface e --judge-live pid=7,port=8 --judge-round 2s -- true",
+            "optimize --judge-histogram f --judge-metric a{b=\"c\"} --judge-quantile p50 --judge-timeout 9s",
             "around --iface e --target h --goal 50us -- true",
             "status",
         ] {

@@ -125,6 +125,148 @@ fn a_command_that_fails_leaves_nothing_changed_and_nothing_running() {
     assert_eq!(status["applied"].as_array().unwrap().len(), 0, "{status:#}");
 }
 
+// ---- a histogram that the application exports, and its connections -----------------------------------------------------
+
+/// An application that counts 100 messages each 10 ms in cumulative buckets, of which `speed` is the share below a millisecond
+/// in percent: a shell expression. A second histogram does not depend on it.
+fn application(lab: &Lab, scratch: &Scratch, file: &str, speed: &str) -> Started {
+    let script = format!(
+        "f=0 n=0; while :; do s=$(({speed})); f=$((f + s + $(od -An -N1 -tu1 /dev/urandom) % 5)) n=$((n + 100)); \
+         {{ echo '# TYPE rtt_seconds histogram'; echo \"rtt_seconds_bucket{{le=\\\"0.001\\\"}} $f\"; \
+         echo \"rtt_seconds_bucket{{le=\\\"0.002\\\"}} $n\"; echo \"rtt_seconds_bucket{{le=\\\"+Inf\\\"}} $n\"; \
+         echo \"size_bytes_bucket{{le=\\\"64\\\"}} $((n * 3 / 4 + n % 7))\"; echo \"size_bytes_bucket{{le=\\\"+Inf\\\"}} $n\"; }} >{file}.new; \
+         mv {file}.new {file}; sleep 0.01; done"
+    );
+    let mut shell = std::process::Command::new("ip");
+    shell.args(["netns", "exec", &lab.near, "sh", "-c", &script]).env("LOWLAT_STATE", scratch.state());
+    let started = Started::new(&mut shell);
+    until("the application exports", || std::path::Path::new(file).exists());
+    started
+}
+
+/// `optimize` judged by what `more` names, of the setting.
+fn judged_by<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let base = ["optimize", "--iface", IFACE, "--own-settings-only", "--try", KNOB, IFACE, "50000"];
+    [&base[..], more].concat()
+}
+
+#[test]
+fn a_histogram_of_the_application_proves_a_setting_and_one_that_does_not_move_keeps_nothing() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let file = scratch.name("metrics");
+    // Half of the messages are fast, four of five where the setting stands: the median falls by a third.
+    let _running = application(&lab, &scratch, &file, &format!("50 + $(cat {FILE}) / 1700"));
+    let of = |metric: &'static str, place: &str, more: &[&str]| {
+        let base =
+            ["--judge-histogram", place, "--judge-metric", metric, "--judge-quantile", "p50", "--judge-round", "150ms"];
+        let all = judged_by(&[&base[..], more, &["--rollback", "--json"]].concat());
+        lab.run(&scratch, &all).exits(0).json()
+    };
+    let d = of("rtt_seconds", &file, &[]);
+    let step = d["steps"].as_array().unwrap().iter().rfind(|s| s["knob"] == KNOB).unwrap();
+    assert_eq!((&step["kept"], &step["verdict"]), (&true.into(), &"better".into()), "{step:#}");
+    assert!((-0.6..-0.1).contains(&step["comparison"]["figure"]["change_ratio"].as_f64().unwrap()), "{step:#}");
+    assert_eq!(d["judge"]["source"], "histogram", "{:#}", d["judge"]);
+    let text = lab.run(&scratch, &["report", "last"]).exits(0).out.clone();
+    assert!(text.contains("JUDGED BY YOUR HISTOGRAM") && text.contains("p50 of rtt_seconds in"), "{text}");
+    assert!(text.contains("the histogram's quantile"), "{text}");
+
+    // By its page, and of what the setting does not move.
+    let page = file.clone();
+    let port = common::lab::in_netns(&lab.near, move || {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 1024]);
+                let body = std::fs::read(&page).unwrap_or_default();
+                let _ = stream.write_all(&[b"HTTP/1.0 200 OK\r\n\r\n", &body[..]].concat());
+            }
+        });
+        port
+    });
+    let d = of("size_bytes", &format!("http://127.0.0.1:{port}/metrics"), &["--false-keep", "0.1%", "--pairs", "10"]);
+    assert!(d["steps"].as_array().unwrap().iter().all(|s| s["kept"] == false), "{d:#}");
+    assert!(d["headline"]["idle"].is_null(), "{d:#}");
+    assert_eq!(value(&lab), "0");
+}
+
+#[test]
+fn a_histogram_that_cannot_judge_is_one_line_and_nothing_is_changed() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let (still, pipe, garbage) = (scratch.name("still"), scratch.name("pipe"), scratch.name("garbage"));
+    std::fs::write(&still, "a_bucket{le=\"1\"} 3\na_bucket{le=\"+Inf\"} 4\n").unwrap();
+    std::fs::write(&garbage, [0xff, 0, 7]).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let absent = scratch.name("absent");
+    for (place, more, named) in [
+        (&still, &["--judge-round", "50ms", "--judge-timeout", "300ms"][..], "it counted 0 observations"),
+        (&still, &["--judge-metric", "b"], "no histogram b; it has a"),
+        (&absent, &[], "no such file or directory"),
+        (&pipe, &[], "pipe"),
+        (&garbage, &[], "not text"),
+        (&"http://127.0.0.1:9/".to_owned(), &[], "refused"),
+    ] {
+        let said = lab.run(&scratch, &judged_by(&[&["--judge-histogram", place][..], more].concat()));
+        said.refuses(&[named, "nothing was changed"]);
+    }
+    // The application starts again in the middle, with the setting in.
+    let file = scratch.name("metrics");
+    let first = application(&lab, &scratch, &file, "50");
+    let all = judged_by(&["--judge-histogram", &file, "--judge-metric", "rtt_seconds", "--judge-quantile", "p50"]);
+    let mut running = Started::new(&mut lab.lowlat(&scratch, &all));
+    running.says("phase 2");
+    until("the setting is in", || value(&lab) == "50000");
+    first.signal("KILL");
+    let _second = application(&lab, &scratch, &file, "50");
+    running.wait().exits(2).fails(&["started anew", "every applied change was undone"]);
+    assert_eq!(value(&lab), "0");
+}
+
+#[test]
+fn live_connections_prove_a_setting_and_keep_nothing_where_none_helps() {
+    use std::io::{Read as _, Write as _};
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let listener = lab.in_far(|| std::net::TcpListener::bind((FAR, 7000)).unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut message = [0; 512];
+                while stream.read_exact(&mut message).is_ok() && stream.write_all(&message).is_ok() {}
+            });
+        }
+    });
+    let quiet = ["--judge-live", "port=7000", "--judge-round", "50ms", "--judge-timeout", "300ms"];
+    lab.run(&scratch, &judged_by(&quiet)).refuses(&["no TCP connection is there", "nothing was changed"]);
+    // The application: one message at a time.
+    common::lab::in_netns(&lab.near, || {
+        let mut stream = std::net::TcpStream::connect((FAR, 7000)).unwrap();
+        std::thread::spawn(move || {
+            let mut message = [7; 512];
+            while stream.write_all(&message).is_ok() && stream.read_exact(&mut message).is_ok() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        });
+    });
+    let live = ["--judge-live", "port=7000,peer=198.18.7.2", "--judge-round", "150ms", "--rollback", "--json"];
+    // Nothing is planted, and a setting is tried that one message at a time cannot feel.
+    let null =
+        ["--try", "sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "0", "--false-keep", "0.1%", "--pairs", "10"];
+    let base = ["optimize", "--iface", IFACE];
+    let d = lab.run(&scratch, &[&base[..], &null, &live].concat()).exits(0).json();
+    assert!(d["steps"].as_array().unwrap().iter().all(|s| s["kept"] == false), "{d:#}");
+    // 512 bytes at 2 Mbit/s take 2 ms and more, which the path's own step takes away.
+    lab.plant();
+    let d = lab.run(&scratch, &[&base[..], &live].concat()).exits(0).json();
+    let steps = d["steps"].as_array().unwrap();
+    let kept = steps.iter().find(|s| s["kept"] == true).unwrap_or_else(|| panic!("{steps:#?}"));
+    assert_eq!(kept["verdict"], "better", "{kept:#}");
+    assert_eq!(d["judge"]["source"], "connections", "{:#}", d["judge"]);
+    let text = lab.run(&scratch, &["report", "last"]).exits(0).out.clone();
+    assert!(text.contains("JUDGED BY YOUR CONNECTIONS") && text.contains("in microseconds"), "{text}");
+}
+
 // ---- another tuner ----------------------------------------------------------------------------------------------------
 
 /// A tuner: one setting that helps, one that harms, and one that lowlat does not know.

@@ -392,6 +392,49 @@ fn tcp_handshakes_need_a_port_that_listens_and_no_far_end() {
     drop(taken);
 }
 
+#[test]
+fn tls_servers_are_greeted_and_what_is_none_is_named() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let (key, certificate) = (scratch.name("key"), scratch.name("certificate"));
+    lab.far_sh(&format!(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {key} -out {certificate} -days 2 -subj /CN=far"
+    ));
+    lab.ip("address add fd07::1/64 dev near0 nodad");
+    lab.far_ip("address add fd07::2/64 dev far0 nodad");
+    let serve = |options: &str| {
+        let mut server = Command::new("ip");
+        let all = format!("exec openssl s_server -key {key} -cert {certificate} -quiet {options}");
+        server.args(["netns", "exec", &lab.far, "sh", "-c", &all]);
+        Started::new(&mut server)
+    };
+    let _servers = [serve("-accept 4433"), serve("-accept 4435 -tls1_2")];
+    let listens = |port: &str| !lab.far_sh(&format!("ss -Hnlt sport = :{port}")).is_empty();
+    common::until("the servers listen", || ["4433", "4435"].iter().all(|p| listens(p)));
+    for (target, engine) in [
+        (format!("{FAR}:4433"), "block"),
+        (format!("{FAR}:4433"), "spin"),
+        ("[fd07::2]:4433".to_owned(), "block"),
+        (format!("{FAR}:4435"), "block"),
+    ] {
+        let args = ["measure", &target, "--proto", "tls", "--count", "30", "--engine", engine, "--json"];
+        let m = lab.run(&scratch, &args).exits(0).json();
+        assert_eq!((&m["proto"], &m["peer"], &m["lost"]), (&"tls".into(), &"tls".into(), &0.into()), "{target}");
+        let tls = m["rtt"]["p50_ns"].as_u64().unwrap();
+        // 10 ms between two, and a key exchange in each.
+        assert!(m["duration_ns"].as_u64().unwrap() >= 250_000_000 && (50_000..50_000_000).contains(&tls), "{m:#}");
+    }
+    let at = |target: &str| lab.run(&scratch, &["measure", target, "--proto", "tls", "--count", "4"]);
+    at(&format!("{FAR}:4444")).refuses(&["nothing listens there", "name a port on which a TLS server listens"]);
+    let plain = lab.in_far(|| std::net::TcpListener::bind((FAR, 4445)).unwrap());
+    std::thread::spawn(move || {
+        for mut stream in plain.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut stream, b"220 mail.example ESMTP\r\n");
+            let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+        }
+    });
+    at(&format!("{FAR}:4445")).refuses(&["not TLS (its first byte is 0x32)", "--proto tcp-connect"]);
+}
+
 /// Far ends that cannot be asked: the run goes on, and the document says why they were not.
 #[test]
 fn a_far_end_that_cannot_be_placed_is_said_and_measured() {

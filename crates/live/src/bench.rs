@@ -124,7 +124,7 @@ impl Bench for LiveBench<'_> {
         // The kernel draws a free one; it is bound again a moment later, by each round of the pair.
         let drawn = match path.proto {
             // A port that each handshake of a round took again would serve one at a time.
-            Proto::Icmp | Proto::TcpConnect | Proto::Arp | Proto::Nd => return Ok(0),
+            Proto::Icmp | Proto::TcpConnect | Proto::Tls | Proto::Arp | Proto::Nd => return Ok(0),
             Proto::Udp | Proto::UdpClosed => UdpSocket::bind((any, 0)).and_then(|s| s.local_addr()),
             Proto::Tcp => TcpListener::bind((any, 0)).and_then(|s| s.local_addr()),
         };
@@ -160,7 +160,7 @@ impl Bench for LiveBench<'_> {
         let Some(judge) = self.judge else {
             return Err(BenchError("judge by a command: none was given; give --judge COMMAND".to_owned()));
         };
-        judge.run().map_err(|failure| BenchError(failure.to_string()))
+        judge.run(self.sys).map_err(|failure| BenchError(failure.to_string()))
     }
 
     fn links(&mut self) -> LinkReport {

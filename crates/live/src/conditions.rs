@@ -135,7 +135,7 @@ pub fn read(path: &ProbePath, run: &Run, sys: &dyn Sys) -> Conditions {
     let state = lowlat_collect::site_state(sys, run.choice.iface.as_deref(), &run.cpus);
     Conditions {
         steal_ratio: run.ticks.stolen(&Ticks::read(sys), &run.cpus),
-        tcp_nodelay: matches!(path.proto, Proto::Tcp | Proto::TcpConnect).then_some(true),
+        tcp_nodelay: matches!(path.proto, Proto::Tcp | Proto::TcpConnect | Proto::Tls).then_some(true),
         ..of(run, &state)
     }
 }

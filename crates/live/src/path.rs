@@ -31,7 +31,7 @@ fn without_peer(target: &str, asked: Proto) -> Result<Proto, Failure> {
     match asked {
         Proto::Udp if resolve(target, 0)?.port() == 0 => Ok(Proto::Icmp),
         Proto::Udp => Ok(Proto::TcpConnect),
-        Proto::Icmp | Proto::TcpConnect | Proto::UdpClosed | Proto::Arp | Proto::Nd => Ok(asked),
+        Proto::Icmp | Proto::TcpConnect | Proto::Tls | Proto::UdpClosed | Proto::Arp | Proto::Nd => Ok(asked),
         Proto::Tcp => Err(Failure::new(
             "probe over tcp with --peer none: a stream needs a program that answers; choose --proto tcp-connect or icmp",
         )),
@@ -183,6 +183,7 @@ impl ProbePath {
         let peer_name = match proto {
             Proto::Icmp => "icmp".to_owned(),
             Proto::TcpConnect => "tcp-connect".to_owned(),
+            Proto::Tls => "tls".to_owned(),
             Proto::UdpClosed => "udp-closed".to_owned(),
             Proto::Arp => "arp".to_owned(),
             Proto::Nd => "nd".to_owned(),
@@ -281,6 +282,7 @@ impl ProbePath {
         endpoint.stamps = self.stamps;
         endpoint.busy_poll_us = self.busy_poll_us;
         endpoint.dpdk.clone_from(&self.dpdk);
+        endpoint.server_name = server_name(&self.words);
         if let Some(entry) = lowlat_peers::find(&self.peer) {
             endpoint.where_refused = entry.where_refused;
         }
@@ -311,24 +313,33 @@ impl ProbePath {
     /// Whether probes may have to be slow: an irtt server says how fast it answers, and what a far kernel answers is paced.
     /// Other far ends are not asked.
     pub fn may_set_a_pace(&self) -> bool {
-        use lowlat_peers::{arp, icmp, irtt, nd, tcp_connect, udp_closed};
-        [irtt::ENTRY, tcp_connect::ENTRY, udp_closed::ENTRY, icmp::ENTRY, arp::ENTRY, nd::ENTRY]
+        use lowlat_peers::{arp, icmp, irtt, nd, tcp_connect, tls, udp_closed};
+        [irtt::ENTRY, tcp_connect::ENTRY, tls::ENTRY, udp_closed::ENTRY, icmp::ENTRY, arp::ENTRY, nd::ENTRY]
             .iter()
             .any(|e| e.name == self.peer)
     }
 
-    /// `udp`, `tcp`, `tcp-connect`, `udp-closed`, `icmp`, `arp`, `nd`.
+    /// `udp`, `tcp`, `tcp-connect`, `tls`, `udp-closed`, `icmp`, `arp`, `nd`.
     pub fn proto_name(&self) -> &'static str {
         match self.proto {
             Proto::Icmp => "icmp",
             Proto::Udp => "udp",
             Proto::Tcp => "tcp",
             Proto::TcpConnect => "tcp-connect",
+            Proto::Tls => "tls",
             Proto::UdpClosed => "udp-closed",
             Proto::Arp => "arp",
             Proto::Nd => "nd",
         }
     }
+}
+
+/// The name in a target `HOST` or `HOST:PORT`; an address is none.
+fn server_name(target: &str) -> Option<String> {
+    let host = target.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(target, |(host, _)| host);
+    let is_name = !host.is_empty() && host.parse::<IpAddr>().is_err() && !host.contains([':', '[', '%']);
+    // Without the dot of the root (RFC 6066 §3).
+    is_name.then(|| host.trim_end_matches('.').to_owned())
 }
 
 fn open_flow(engine: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {

@@ -622,6 +622,8 @@ fn allowed(peer: &str, every: &str, limited: bool) -> String {
         )
     } else if peer == lowlat_peers::tcp_connect::ENTRY.name {
         format!("one TCP handshake per {every}, to spare the server")
+    } else if peer == lowlat_peers::tls::ENTRY.name {
+        format!("one TLS greeting per {every}, to spare the server; --rate of `measure` asks for more")
     } else if ["icmp", "arp", "nd", "udp-closed"].contains(&peer) {
         format!("one request per {every}, to spare the far host; --rate of `measure` asks for more")
     } else {

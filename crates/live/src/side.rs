@@ -61,10 +61,16 @@ impl ComparedSide {
                         "udp" => Proto::Udp,
                         "tcp" => Proto::Tcp,
                         "tcp-connect" => Proto::TcpConnect,
+                        "tls" => Proto::Tls,
                         "udp-closed" => Proto::UdpClosed,
                         "arp" => Proto::Arp,
                         "nd" => Proto::Nd,
-                        _ => return Err(bad(setting, "is none of icmp, udp, tcp, tcp-connect, udp-closed, arp, nd")),
+                        _ => {
+                            return Err(bad(
+                                setting,
+                                "is none of icmp, udp, tcp, tcp-connect, tls, udp-closed, arp, nd",
+                            ));
+                        }
                     }
                 }
                 "peer" => value.clone_into(&mut ask.peer),

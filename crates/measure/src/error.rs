@@ -80,6 +80,7 @@ fn far_end(peer: &str) -> &'static str {
     match peer {
         "icmp" => "the address is right, that the far host answers echo requests (net.ipv4.icmp_echo_ignore_all)",
         "udp-closed" => "the address is right, that nobody listens on that port",
+        "tls" => "a TLS server listens on that port and that the address is right",
         "tcp-connect" => "a server listens on that port and that the address is right",
         "sockperf" => "`sockperf server` runs there, that the address and port are right",
         "stamp" => "a STAMP or TWAMP-Light reflector runs there, that the address and port are right",

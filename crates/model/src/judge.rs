@@ -1,14 +1,60 @@
-//! The user's own command as the judge of a run: it prints one number, which has no unit that lowlat knows.
+//! The user's own metric as the judge of a run: the number that a command prints, a quantile of the latencies that the application
+//! exports, or the round trip of its own connections. One number a round; of the first two lowlat knows no unit.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Verdict;
 
+/// Where the number comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnSource {
+    /// A command prints it.
+    #[default]
+    Command,
+    /// A quantile of a latency histogram that the application exports.
+    Histogram,
+    /// The round trip of the application's own TCP connections, as the kernel smooths it.
+    Connections,
+}
+
+impl OwnSource {
+    /// What it is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Histogram => "histogram",
+            Self::Connections => "connections",
+        }
+    }
+
+    /// `the command's number`.
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::Command => "the command's number",
+            Self::Histogram => "the histogram's quantile",
+            Self::Connections => "the connections' round trip (us)",
+        }
+    }
+
+    /// Where a quantile of the probe would stand.
+    pub fn judged_by(self) -> &'static str {
+        match self {
+            Self::Command => "judged by the command",
+            Self::Histogram => "judged by the histogram",
+            Self::Connections => "judged by live connections",
+        }
+    }
+}
+
 /// What judged a run, and what it said before anything was changed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OwnFigure {
-    /// The command, run by `sh -c`.
+    /// Where the number comes from.
+    #[serde(default)]
+    pub source: OwnSource,
+    /// The command, run by `sh -c`; of another source its words.
     pub command: String,
     /// A larger number is better; otherwise a smaller one.
     pub higher_is_better: bool,
@@ -37,9 +83,9 @@ pub fn direction(higher_is_better: bool) -> &'static str {
     if higher_is_better { "higher is better" } else { "lower is better" }
 }
 
-/// The number of a command with a change against without it.
+/// The judge's number with a change against without it.
 ///
-/// Differences are in the command's own unit and keep their sign: where higher is better, a positive one is better.
+/// Differences are in its own unit and keep their sign: where higher is better, a positive one is better.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FigureDifference {
     /// A larger number is better.

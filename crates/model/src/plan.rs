@@ -129,9 +129,9 @@ pub enum JudgedBy {
         /// Key within it, e.g. `Udp.RcvbufErrors`.
         key: String,
     },
-    /// The number that the user's own command prints (`--judge`).
+    /// The user's own number (`--judge`, `--judge-histogram`, `--judge-live`).
     Command {
-        /// Run by `sh -c`.
+        /// Run by `sh -c`; of another source its words.
         command: String,
         /// A larger number is better.
         higher_is_better: bool,

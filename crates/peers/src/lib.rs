@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod arp;
+mod echoed;
 pub mod icmp;
 pub mod irtt;
 pub mod key;
@@ -14,6 +15,7 @@ pub mod serve;
 pub mod sockperf;
 pub mod stamp;
 pub mod tcp_connect;
+pub mod tls;
 pub mod udp_closed;
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto};
@@ -48,7 +50,7 @@ pub enum Decoded {
 /// Writes probes and reads answers of one far-end protocol. No I/O but in [`Peer::open`] and [`Peer::close`], and no
 /// allocation after construction.
 pub trait Peer {
-    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`, `tcp-connect`, `udp-closed`, `arp`, `nd`.
+    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`, `tcp-connect`, `tls`, `udp-closed`, `arp`, `nd`.
     fn name(&self) -> &'static str;
     /// Protocols it runs on.
     fn protos(&self) -> &'static [Proto];
@@ -128,9 +130,10 @@ pub const PEERS: &[PeerEntry] = &[
     sockperf::ENTRY,
     stamp::ENTRY,
     irtt::ENTRY,
-    // The far host's kernel, which answers them all.
+    // The far host's kernel, or a server of any make, which answers whoever asks.
     icmp::ENTRY,
     tcp_connect::ENTRY,
+    tls::ENTRY,
     udp_closed::ENTRY,
     arp::ENTRY,
     nd::ENTRY,
@@ -146,40 +149,6 @@ pub fn find(name: &str) -> Option<&'static PeerEntry> {
 pub(crate) fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
-}
-
-/// Time between two probes that the far host's kernel answers, where nobody asked for another pace, ns: what a monitoring
-/// system does to a host, not a flood.
-pub(crate) const POLITE_NS: Ns = 10_000_000;
-
-/// Shortest payload of [`Echoed`], bytes.
-pub(crate) const ECHOED_SHORTEST: usize = 16;
-
-/// A payload that comes back unchanged: `cookie u64 | sequence u64 | padding`, native-endian. The cookie distinguishes it from
-/// another run's.
-#[derive(Debug)]
-pub(crate) struct Echoed {
-    cookie: u64,
-}
-
-impl Echoed {
-    pub(crate) fn new() -> Self {
-        Self { cookie: random() }
-    }
-
-    pub(crate) fn encode(&self, seq: u64, message: &mut [u8]) {
-        message[..8].copy_from_slice(&self.cookie.to_ne_bytes());
-        message[8..16].copy_from_slice(&seq.to_ne_bytes());
-    }
-
-    pub(crate) fn decode(&self, message: &[u8], otherwise: &'static str) -> Decoded {
-        match (bytes_at(message, 0), bytes_at(message, 8)) {
-            (Some(cookie), Some(seq)) if u64::from_ne_bytes(cookie) == self.cookie => {
-                Decoded::Reply { seq: u64::from_ne_bytes(seq), far: None }
-            }
-            _ => Decoded::Foreign(otherwise),
-        }
-    }
 }
 
 /// The sequence number, not above `newest`, whose lower half is `low`; `None` if none can have been sent.
@@ -211,7 +180,7 @@ mod tests {
         for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
-            if path.is_file() && !["lib", "key", "reflector"].contains(&name.as_str()) {
+            if path.is_file() && !["lib", "key", "reflector", "echoed"].contains(&name.as_str()) {
                 assert!(names.contains(&name.as_str()), "{name} is not in PEERS");
             }
         }

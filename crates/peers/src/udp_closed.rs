@@ -14,7 +14,8 @@
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto};
 
-use crate::{Decoded, ECHOED_SHORTEST, Echoed, POLITE_NS, Peer, PeerEntry, PeerOptions};
+use crate::echoed::{ECHOED_SHORTEST, Echoed, POLITE_NS};
+use crate::{Decoded, Peer, PeerEntry, PeerOptions};
 
 /// The list entry.
 pub const ENTRY: PeerEntry = PeerEntry {
@@ -262,14 +263,5 @@ mod tests {
             assert_eq!((peer.min_interval(), peer.limits_answers()), (Some(POLITE_NS), false), "{loses}");
             assert_eq!(opened(&mut Limited::new(0, 1, loses), MS).min_interval(), None, "{loses}");
         }
-    }
-
-    #[test]
-    fn a_message_is_known_again_and_another_runs_is_not() {
-        let (mut a, mut b) = (UdpClosed::new(&PeerOptions::default()), UdpClosed::new(&PeerOptions::default()));
-        let mut m = [0u8; 64];
-        a.encode(5, 0, &mut m);
-        assert_eq!(a.decode(&m), Decoded::Reply { seq: 5, far: None });
-        assert!(matches!(b.decode(&m), Decoded::Foreign(_)));
     }
 }

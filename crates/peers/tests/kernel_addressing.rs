@@ -252,7 +252,7 @@ fn the_priority_is_on_every_packet_and_the_dscp_does_not_change_it() {
                     let mut opened = open(engine, &endpoint).unwrap();
                     let what = match proto {
                         Proto::Udp | Proto::UdpClosed => format!("udp dport {port}"),
-                        Proto::Tcp | Proto::TcpConnect => format!("tcp dport {port}"),
+                        Proto::Tcp | Proto::TcpConnect | Proto::Tls => format!("tcp dport {port}"),
                         Proto::Icmp if to.is_ipv6() => "icmpv6 type echo-request".to_owned(),
                         Proto::Icmp => "icmp type echo-request".to_owned(),
                         Proto::Arp | Proto::Nd => unreachable!("nothing of IP leaves"),

@@ -90,6 +90,11 @@ pub(crate) fn why_none(m: &Measurement) -> String {
 }
 
 /// A verdict as the reports write it.
+/// What judged a run instead of round trips, where a quantile would stand.
+pub(crate) fn judged_by(d: &lowlat_model::document::RunDocument) -> &'static str {
+    d.judge.as_ref().map_or("not judged", |j| j.source.judged_by())
+}
+
 pub(crate) fn verdict(v: Verdict) -> &'static str {
     match v {
         Verdict::Better => "better",

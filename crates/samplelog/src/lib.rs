@@ -18,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 pub mod export;
+pub mod exported;
 mod read;
 mod varint;
 mod write;

@@ -35,8 +35,9 @@ const RECEIVE: u64 = 1 << 32;
 /// `user_data` of the cancel.
 const CANCEL: u64 = u64::MAX;
 
-/// A message that came: which socket it came by, and where it lies. Given back by [`MessageRing::give`].
-#[derive(Debug, Clone, Copy)]
+/// A message that came: which socket it came by, and where it lies. No copy of it is made: [`MessageRing::give`] takes it, so
+/// that nothing reads a buffer which the kernel has again.
+#[derive(Debug)]
 pub struct Arrived {
     /// Place of its socket in the list given to [`MessageRing::open`].
     pub socket: usize,
@@ -257,6 +258,7 @@ impl MessageRing {
 
     /// Its memory is the kernel's again.
     #[inline]
+    #[allow(clippy::needless_pass_by_value)] // taken, so that nobody reads it afterwards
     pub fn give(&mut self, arrived: Arrived) {
         self.provided.give(arrived.number);
     }

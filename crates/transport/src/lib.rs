@@ -22,6 +22,7 @@ pub mod socket;
 pub mod spin;
 mod stamps;
 pub mod suspend;
+mod tls;
 pub mod zerocopy;
 
 use std::net::SocketAddr;
@@ -55,6 +56,8 @@ pub enum Proto {
     Nd,
     /// A handshake a probe; the message does not leave this host (`connect.rs`).
     TcpConnect,
+    /// A TLS ClientHello a probe; the message does not leave this host (`tls/mod.rs`).
+    Tls,
     /// A datagram a probe to a port where nobody listens; the far kernel's error is the answer (`closed_port.rs`).
     UdpClosed,
 }
@@ -98,6 +101,8 @@ pub struct Endpoint {
     pub busy_poll_us: Option<u32>,
     /// The port of the engine `dpdk`, if one was named.
     pub dpdk: Option<DpdkPort>,
+    /// The name of the far end, where the target is one; a TLS server may want it.
+    pub server_name: Option<String>,
     /// What to do where nothing listens at `remote`, for the error that says so: which far end to start depends on the
     /// protocol of the probes, which no engine knows.
     pub where_refused: &'static str,
@@ -119,6 +124,7 @@ impl Endpoint {
             stamps: false,
             busy_poll_us: None,
             dpdk: None,
+            server_name: None,
             where_refused: "start the far end there, or name the port of the one that runs there",
         }
     }
@@ -387,6 +393,9 @@ pub fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineEr
     }
     if matches!(endpoint.proto, Proto::Arp | Proto::Nd) {
         return neighbour::open(name, endpoint);
+    }
+    if endpoint.proto == Proto::Tls {
+        return tls::open(name, endpoint);
     }
     if endpoint.proto == Proto::UdpClosed {
         return closed_port::open(name, endpoint);

@@ -75,7 +75,7 @@ impl Socket {
             bind(fd.as_fd(), engine, local)?;
         }
         match endpoint.proto {
-            Proto::Tcp | Proto::TcpConnect => connect_stream(fd.as_fd(), endpoint)?,
+            Proto::Tcp | Proto::TcpConnect | Proto::Tls => connect_stream(fd.as_fd(), endpoint)?,
             Proto::Udp | Proto::UdpClosed | Proto::Icmp | Proto::Arp | Proto::Nd => {
                 os::connect(fd.as_fd(), to)
                     .map_err(|e| path_error("connect to", to, (endpoint.proto, endpoint.where_refused), e))?;
@@ -94,7 +94,7 @@ impl Socket {
             Proto::Icmp => {
                 Wire::Echo(Echo::new(v6, raw, echo_id(endpoint.source_port), max_message.min(endpoint.max_message)))
             }
-            Proto::Tcp | Proto::TcpConnect => Wire::Stream(Stream {
+            Proto::Tcp | Proto::TcpConnect | Proto::Tls => Wire::Stream(Stream {
                 room: vec![0; endpoint.max_message + STREAM_ROOM],
                 start: 0,
                 end: 0,
@@ -433,7 +433,7 @@ pub(crate) fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd
             Ok((os::socket(domain, libc::SOCK_DGRAM, 0).map_err(|e| os_error("UDP", e))?, false))
         }
         Proto::Tcp => Ok((os::socket(domain, libc::SOCK_STREAM, 0).map_err(|e| os_error("TCP", e))?, false)),
-        Proto::TcpConnect => {
+        Proto::TcpConnect | Proto::Tls => {
             let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
             Ok((os::socket(domain, kind, 0).map_err(|e| os_error("TCP", e))?, false))
         }
@@ -510,7 +510,7 @@ pub(crate) fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Eng
             }
         })?;
     }
-    if matches!(endpoint.proto, Proto::Tcp | Proto::TcpConnect) {
+    if matches!(endpoint.proto, Proto::Tcp | Proto::TcpConnect | Proto::Tls) {
         // A connection of a run before that waits out its end must not keep the port (socket(7)).
         set(libc::SOL_SOCKET, libc::SO_REUSEADDR, 1, "SO_REUSEADDR")?;
         if endpoint.port_is_reused {

@@ -155,6 +155,7 @@ fn protocols(protos: &[Proto]) -> String {
         Proto::Udp => "UDP",
         Proto::Tcp => "TCP",
         Proto::TcpConnect => "TCP handshakes",
+        Proto::Tls => "TLS greetings",
         Proto::UdpClosed => "UDP to a closed port",
         Proto::Arp => "ARP",
         Proto::Nd => "neighbour discovery",

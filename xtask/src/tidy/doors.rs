@@ -71,7 +71,7 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/starters/src/lib.rs", &[Files], "the folder that `bypass new` names"),
     ("crates/transport-dpdk/src/child.rs", &[Processes, Environment], "starts lowlat-dpdk, from where it is"),
     ("crates/live/src/suspend.rs", &[Processes, Environment], "starts this program again as the far end that answers"),
-    ("crates/live/src/judge.rs", &[Processes], "the user's own command, which judges"),
+    ("crates/live/src/judge/command.rs", &[Processes], "the user's own command, which judges"),
     ("crates/live/src/stored.rs", &[Files], "the folder that --out names"),
     ("crates/cli/src/main.rs", &[Environment], "the arguments"),
     ("crates/terminal/src/output.rs", &[Environment], "NO_COLOR and COLUMNS"),

@@ -117,7 +117,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
     wrong.extend(compare(
         "PEERS",
         &rust_files(tree, "crates/peers/src", false),
-        &["src/lib.rs", "src/key.rs", "src/reflector.rs"],
+        &["src/lib.rs", "src/key.rs", "src/reflector.rs", "src/echoed.rs"],
         &stems("crates/peers/src", PEERS.iter().map(|p| p.name)),
     ));
     wrong.extend(compare(

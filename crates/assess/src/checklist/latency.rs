@@ -11,10 +11,10 @@ pub(crate) fn baseline_documented(input: &Input<'_>) -> ChecklistItem {
     let name = (id::BASELINE, "baseline documented");
     let rests_on = ["run.baseline.rtt.p50_ns".to_owned()];
     let (met, evidence) = match input.baseline {
-        None => match input.judge.map(|j| j.before.len()).filter(|runs| *runs > 0) {
-            Some(runs) => {
+        None => match input.judge.map(|j| (j.before.len(), j.source.number())).filter(|(runs, _)| *runs > 0) {
+            Some((runs, number)) => {
                 let rests_on = ["run.judge.before".to_owned()];
-                return item(name, Some(true), format!("{runs} runs of the command that judges"), rests_on);
+                return item(name, Some(true), format!("{runs} rounds of {number}"), rests_on);
             }
             None => (false, "no path was measured before the first change".to_owned()),
         },

@@ -10,8 +10,8 @@ pub(crate) fn baseline(input: &Input<'_>) -> ConfidencePart {
     let what = "baseline measured";
     match input.baseline {
         None if input.judge.is_some_and(|j| !j.before.is_empty()) => {
-            let runs = input.judge.map_or(0, |j| j.before.len());
-            part(what, 30, 30, format!("{runs} runs of the command that judges"))
+            let (runs, number) = input.judge.map(|j| (j.before.len(), j.source.number())).unwrap_or_default();
+            part(what, 30, 30, format!("{runs} rounds of {number}"))
         }
         None => part(what, 0, 30, "no baseline was measured, so nothing can be compared with it".to_owned()),
         Some(m) => match m.rtt.p50_ns {

@@ -21,6 +21,20 @@ pub const FAR: &str = "198.18.7.2";
 pub const NEAR: &str = "198.18.7.1";
 const PREFIX: &str = "lowlat-test-";
 
+/// `optimize` on the lab's path, as short as it goes; `more` wins over what is set here.
+pub fn optimize<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["optimize", "--iface", IFACE, "--target", FAR, "--timeout", "200ms", "--cpu", "0"];
+    for (flag, value) in
+        [("--pairs", "4"), ("--round", "30ms"), ("--duration", "300ms"), ("--load", "0"), ("--engines", "none")]
+    {
+        if !more.contains(&flag) {
+            args.extend([flag, value]);
+        }
+    }
+    args.extend(more);
+    args
+}
+
 /// One lab at a time: cases of one suite share the kernel, and some compare its settings.
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -213,6 +227,12 @@ impl Lab {
     #[track_caller]
     pub fn rps(&self) -> String {
         self.sh(&format!("cat /sys/class/net/{IFACE}/queues/rx-0/rps_cpus"))
+    }
+
+    /// How many settings stand applied.
+    #[track_caller]
+    pub fn applied(&self, scratch: &Scratch) -> usize {
+        self.run(scratch, &["status", "--json"]).exits(0).json()["applied"].as_array().unwrap().len()
     }
 
     /// Plants what `optimize` should change: steering to another CPU, and a shaper that nobody needs.

@@ -60,7 +60,10 @@ pub fn goal_quantiles(goals: &[Goal]) -> Vec<f64> {
 impl Job {
     /// What the run is against, for people.
     pub fn target_words(&self) -> String {
-        self.path.as_ref().map_or_else(|| "none: judged by a command".to_owned(), |p| p.words.clone())
+        self.path.as_ref().map_or_else(
+            || format!("none: {}", self.judge.as_ref().map_or("not judged", |j| j.kind().judged_by())),
+            |p| p.words.clone(),
+        )
     }
 
     /// The goal of the median, ns.

@@ -205,7 +205,7 @@ fn observe(
     progress: &mut dyn FnMut(&RunProgress),
 ) -> Result<Observed, Failure> {
     let before = lowlat_collect::counters(sys);
-    let own = job.judge.as_ref().map(|judge| own_figure(judge, job, say)).transpose()?;
+    let own = job.judge.as_ref().map(|judge| own_figure(judge, (job, sys), say)).transpose()?;
     let path = job.path.as_ref().map(|path| baseline(path, job, sys, say, progress)).transpose()?;
     let remote = job.path.as_ref().map(|path| path.remote.into());
     let mut facts = lowlat_collect::gather_path(sys, Some(&job.iface), remote, None);
@@ -213,15 +213,16 @@ fn observe(
     Ok(Observed { facts, path, own })
 }
 
-/// The user's command, run as it will be in each round.
-fn own_figure(judge: &Judge, job: &Job, say: &mut dyn FnMut(&str)) -> Result<OwnFigure, Failure> {
-    let own = judge.before()?;
+/// The user's own metric, read as it will be in each round.
+fn own_figure(judge: &Judge, (job, sys): (&Job, &dyn Sys), say: &mut dyn FnMut(&str)) -> Result<OwnFigure, Failure> {
+    let own = judge.before(sys)?;
     let numbers: Vec<String> = own.before.iter().map(|v| figure(*v)).collect();
     let (run, pairs) = (own.run_ns as f64 / 1e9, job.limits.most_pairs);
     let longest = run * 2.0 * f64::from(pairs);
     say(&format!(
-        "phase 1: the command that judges printed {} ({}); a run takes {run:.1} s, and a step at most {longest:.0} s ({pairs} \
+        "phase 1: {} before: {} ({}); a round takes {run:.1} s, and a step at most {longest:.0} s ({pairs} \
          pairs; --pairs)",
+        own.source.number(),
         numbers.join(", "),
         own.direction()
     ));

@@ -50,6 +50,9 @@ fn blind(engine: &str, proto: Proto) -> Option<String> {
     if proto == Proto::TcpConnect {
         return Some("a handshake passes no socket that a program reads from".to_owned());
     }
+    if proto == Proto::Tls {
+        return Some("a greeting waits for the work of a server, on a connection of its own each time".to_owned());
+    }
     if proto == Proto::UdpClosed {
         return Some("an ICMP error reaches its socket by no stage of a received datagram".to_owned());
     }

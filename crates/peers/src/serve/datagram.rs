@@ -254,6 +254,7 @@ impl Datagrams {
     /// A message that the ring brought, and its answer through the ring.
     #[inline]
     pub(super) fn take(&mut self, ring: &mut MessageRing, arrived: Arrived) {
+        let socket = arrived.socket;
         let lengths = ring.parts(&arrived).map(|parts| {
             let len = parts.bytes.len().min(self.room.len());
             self.room[..len].copy_from_slice(&parts.bytes[..len]);
@@ -269,7 +270,7 @@ impl Datagrams {
         };
         let control = &self.ancillary.0[..control_len];
         let (source, ttl) = (cmsg::destination(control), cmsg::time_to_live(control));
-        self.answer((len, control_len), source, ttl, Some((ring, arrived.socket)));
+        self.answer((len, control_len), source, ttl, Some((ring, socket)));
         self.follower.follow();
     }
 

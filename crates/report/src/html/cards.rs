@@ -5,7 +5,7 @@ use lowlat_model::document::RunDocument;
 
 use super::ring;
 use super::writer::Html;
-use crate::figures::{not_known, percent, time, why_none};
+use crate::figures::{judged_by, not_known, percent, time, why_none};
 
 /// The cards.
 pub(super) fn cards(h: &mut Html, d: &RunDocument) {
@@ -52,7 +52,7 @@ impl Claim {
 fn unclaimed(d: &RunDocument, ratio: Option<f64>) -> &'static str {
     match ratio {
         _ if !kept(d) => "nothing changed",
-        None if d.judge.is_some() => "judged by the command",
+        None if d.judge.is_some() => judged_by(d),
         None if d.headline.idle.is_none() => "change not tested",
         None => "change not judged",
         Some(_) => "no change shown",

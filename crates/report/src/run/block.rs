@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use lowlat_model::Verdict;
 use lowlat_model::document::{RunDocument, StepResult, part};
+use lowlat_model::judge::{OwnFigure, OwnSource};
 use lowlat_model::measurement::Measurement;
 
-use crate::figures::{change, line, micros, not_known, number, percent, ratio, verdict as verdict_word, why_none};
+use crate::figures::{
+    change, judged_by, line, micros, not_known, number, percent, ratio, verdict as verdict_word, why_none,
+};
 use crate::fill::fill;
 
 /// The verdict's lines as label and text: `Cause`, `Changed`, `Gain`, `Goal`, `Next`. Empty for runs of older versions.
@@ -55,7 +58,8 @@ fn baseline(out: &mut String, d: &RunDocument) {
     let _ = writeln!(out, "- Packet Loss: {}", loss(d.baseline.as_ref(), "not measured"));
     if let Some(j) = &d.judge {
         let runs = j.before.len();
-        let _ = writeln!(out, "- Command: {} (median of {runs} runs, {})", number(j.median_before()), j.direction());
+        let (name, median) = (own_name(j), number(j.median_before()));
+        let _ = writeln!(out, "- {name}: {median} (median of {runs} runs, {})", j.direction());
     }
 }
 
@@ -125,8 +129,8 @@ fn results(out: &mut String, d: &RunDocument, width: usize) {
     };
     put("Jitter (P99/P50)", (jitter, None));
     put("Packet Loss", (loss(d.result.as_ref(), missing), None));
-    if d.judge.is_some() {
-        put("Command", own(d));
+    if let Some(j) = &d.judge {
+        put(own_name(j), own(d));
     }
 }
 
@@ -135,7 +139,7 @@ fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 
     let Some(claim) = claim else {
         let why = match ratio {
             _ if !d.steps.iter().any(|s| s.kept) => "(nothing changed)",
-            None if d.judge.is_some() => "(judged by the command)",
+            None if d.judge.is_some() => return (format!("({})", judged_by(d)), None),
             None if d.headline.idle.is_none() => "(change not tested)",
             None => "(change not judged)",
             Some(_) => "(no change shown)",
@@ -161,7 +165,16 @@ fn confidence_of(d: &RunDocument) -> String {
     format!("{:.0}", if of > 0.0 { of * 100.0 } else { 95.0 })
 }
 
-/// What the test of the whole shows of the command's number.
+/// The user's own number in the block.
+fn own_name(j: &OwnFigure) -> &'static str {
+    match j.source {
+        OwnSource::Command => "Command",
+        OwnSource::Histogram => "Histogram",
+        OwnSource::Connections => "Connections (us)",
+    }
+}
+
+/// What the test of the whole shows of the user's own number.
 fn own(d: &RunDocument) -> (String, Option<String>) {
     let Some(f) = d.headline.idle.as_ref().and_then(|c| c.figure.as_ref()) else {
         return (not_known(if d.dry_run { "dry run: nothing was changed" } else { "nothing is kept" }), None);

@@ -1,7 +1,7 @@
 //! What affects the proof: the path, where the probers ran, its modes, the goals, and the test of the whole.
 
 use lowlat_model::document::RunDocument;
-use lowlat_model::judge::{FigureDifference, direction};
+use lowlat_model::judge::{FigureDifference, OwnSource, direction};
 use lowlat_model::tune::{Placed, Placement};
 use lowlat_model::units::figure;
 use lowlat_model::verdict::{Comparison, QuantileDifference};
@@ -110,7 +110,8 @@ pub(super) fn headline(d: &RunDocument) -> Option<Section> {
         .into_iter()
         .filter_map(|(name, test)| Some((name, test?)))
         .collect();
-    let rows: Vec<Vec<String>> = tests.iter().flat_map(|(name, test)| rows(name, test)).collect();
+    let own_number = d.judge.as_ref().map_or("the judge's number", |j| j.source.number());
+    let rows: Vec<Vec<String>> = tests.iter().flat_map(|(name, test)| rows(name, test, own_number)).collect();
     if rows.is_empty() {
         return None;
     }
@@ -137,7 +138,7 @@ pub(super) fn headline(d: &RunDocument) -> Option<Section> {
     Some(Section::of(Id::Headline, "Gain of the whole configuration", blocks))
 }
 
-fn rows(name: &str, test: &Comparison) -> Vec<Vec<String>> {
+fn rows(name: &str, test: &Comparison, own_number: &str) -> Vec<Vec<String>> {
     let row = |q: &QuantileDifference| {
         vec![
             name.to_owned(),
@@ -153,27 +154,42 @@ fn rows(name: &str, test: &Comparison) -> Vec<Vec<String>> {
             Some(_) => change(d.change_ratio, d.change_low, d.change_high),
             None => format!("{} ({} to {})", number(d.diff), number(d.low), number(d.high)),
         };
-        let what = format!("the command's number, {}", direction(d.higher_is_better));
+        let what = format!("{own_number}, {}", direction(d.higher_is_better));
         vec![name.to_owned(), what, number(d.a), number(d.b), change, verdict(d.verdict).to_owned()]
     };
     test.quantiles.iter().map(row).chain(test.figure.iter().map(own)).collect()
 }
 
-/// The command that judged, and what it printed at the start.
+/// What judged, and its numbers at the start.
 pub(super) fn judge(d: &RunDocument) -> Option<Section> {
     let j = d.judge.as_ref()?;
     let before: Vec<String> = j.before.iter().map(|v| figure(*v)).collect();
+    let one = match j.source {
+        OwnSource::Command => "one number of this command",
+        OwnSource::Histogram => "one quantile of this histogram",
+        OwnSource::Connections => "the round trip of these connections",
+    };
+    let unit = match j.source {
+        OwnSource::Connections => {
+            "It is the kernel's smoothed round trip, in microseconds, of those that got acknowledgements in the round: their median."
+        }
+        _ => "It has no unit that lowlat knows.",
+    };
     let words = format!(
-        "Every step and the whole were judged by one number of this command ({}), one run a round, alternated with and \
-         without. It has no unit that lowlat knows.",
+        "Every step and the whole were judged by {one} ({}), one a round, alternated with and without. {unit}",
         j.direction()
     );
     let list = vec![
         format!("before anything was changed: {}", before.join(", ")),
         format!("a run took up to {} ms", (j.run_ns / 1_000_000).max(1)),
     ];
+    let title = match j.source {
+        OwnSource::Command => "Judged by your command",
+        OwnSource::Histogram => "Judged by your histogram",
+        OwnSource::Connections => "Judged by your connections",
+    };
     let blocks = vec![Block::Words(words), Block::Code(vec![line(&j.command)]), Block::List(list)];
-    Some(Section::of(Id::Judge, "Judged by your command", blocks))
+    Some(Section::of(Id::Judge, title, blocks))
 }
 
 /// `5 %`, `2.5 %`.

@@ -8,9 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use lowlat_model::judge::OwnFigure;
 use lowlat_transport::clock;
-use lowlat_tune::CommandJudge;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
@@ -20,91 +18,42 @@ use crate::{Failure, signals};
 const KEPT: usize = 64 * 1024;
 /// The flag of a signal is looked at this often, since a signal may come between the look and the wait, ns.
 const LOOK_NS: u64 = 100_000_000;
-/// Runs before anything is changed: they show that it works, how long it takes, and where it starts.
-const RUNS_BEFORE: u32 = 3;
+/// Reads after its end: a pipe holds 64 KiB (pipe(7)), and a read takes 4 KiB.
+const READS_AFTER: u32 = 16;
 /// So much of a command is named in an error, characters.
 const NAMED: usize = 60;
 
-/// A command that judges.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judge {
-    /// As the user gave it.
-    pub command: String,
-    /// A larger number is better.
-    pub higher_is_better: bool,
-    /// A run that takes longer has failed, ns.
-    pub timeout_ns: u64,
-}
-
-impl Judge {
-    /// A command that the user gave, with the longest that a run may take, ns.
-    pub fn new(command: &str, higher_is_better: bool, timeout_ns: u64) -> Result<Self, Failure> {
-        if command.trim().is_empty() {
-            return Err(Failure::new("judge by a command: it is empty; give one that prints a number"));
+/// One run of a command, which ends after `timeout_ns` at the latest; the number that it prints.
+pub(super) fn run(command: &str, timeout_ns: u64) -> Result<f64, Failure> {
+    let failed = |why: &str, next: &str| Failure::new(format!("judge by {}: {why}; {next}", named(command)));
+    let os = |what: &str, e: &dyn std::fmt::Display| failed(&format!("{what}: {e}"), "free some resources");
+    let mut sh = Command::new("/bin/sh");
+    sh.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut group = Group::start(&mut sh).map_err(|e| os("start /bin/sh", &e))?;
+    let end = group.until_it_ends(timeout_ns, Rest::Ends).map_err(|e| os("wait for it", &e))?;
+    let Printed { out, errors } = end.printed;
+    let last = errors.lines().rev().map(str::trim).find(|l| !l.is_empty());
+    let said = last.map(|l| format!(" ({})", cut(l))).unwrap_or_default();
+    match end.how {
+        How::Exited(status) if status.success() => {
+            number(&out).map_err(|why| failed(&why, "let it print one number, without a unit, as its last line"))
         }
-        if command.contains('\0') {
-            return Err(Failure::new("judge by a command: it holds a NUL byte; leave it out"));
+        How::Exited(status) => Err(failed(&format!("{status}{said}"), "run it by hand until it succeeds")),
+        How::TooLong => {
+            let limit = timeout_ns as f64 / 1e9;
+            let next = "let it end sooner, or give a longer --judge-timeout";
+            Err(failed(&format!("no end after {limit} s{said}"), next))
         }
-        Ok(Self { command: command.to_owned(), higher_is_better, timeout_ns })
-    }
-
-    /// One run.
-    pub fn run(&self) -> Result<f64, Failure> {
-        let failed = |why: &str, next: &str| Failure::new(format!("judge by {}: {why}; {next}", self.named()));
-        let os = |what: &str, e: &dyn std::fmt::Display| failed(&format!("{what}: {e}"), "free some resources");
-        let mut sh = Command::new("/bin/sh");
-        sh.args(["-c", &self.command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut group = Group::start(&mut sh).map_err(|e| os("start /bin/sh", &e))?;
-        let end = group.until_it_ends(self.timeout_ns, Rest::Ends).map_err(|e| os("wait for it", &e))?;
-        let Printed { out, errors } = end.printed;
-        let last = errors.lines().rev().map(str::trim).find(|l| !l.is_empty());
-        let said = last.map(|l| format!(" ({})", cut(l))).unwrap_or_default();
-        match end.how {
-            How::Exited(status) if status.success() => {
-                number(&out).map_err(|why| failed(&why, "let it print one number, without a unit, as its last line"))
-            }
-            How::Exited(status) => Err(failed(&format!("{status}{said}"), "run it by hand until it succeeds")),
-            How::TooLong => {
-                let limit = self.timeout_ns as f64 / 1e9;
-                let next = "let it end sooner, or give a longer --judge-timeout";
-                Err(failed(&format!("no end after {limit} s{said}"), next))
-            }
-            How::Stopped => Err(failed("interrupted by a signal", "run it again")),
-        }
-    }
-
-    /// Some runs in a row, before anything is changed.
-    pub fn before(&self) -> Result<OwnFigure, Failure> {
-        let mut own = OwnFigure {
-            command: self.command.clone(),
-            higher_is_better: self.higher_is_better,
-            ..OwnFigure::default()
-        };
-        for _ in 0..RUNS_BEFORE {
-            let started = clock::now();
-            own.before.push(self.run()?);
-            own.run_ns = own.run_ns.max(clock::now().saturating_sub(started));
-        }
-        Ok(own)
-    }
-
-    /// The loop's judge, by what the runs before showed.
-    pub fn of_the_loop(&self, before: &OwnFigure, probed_too: bool) -> CommandJudge {
-        CommandJudge {
-            command: self.command.clone(),
-            higher_is_better: self.higher_is_better,
-            run_ns: before.run_ns,
-            probed_too,
-        }
-    }
-
-    /// The command, in quotation marks and cut where it is long.
-    fn named(&self) -> String {
-        format!("{:?}", cut(&self.command))
+        How::Stopped => Err(failed("interrupted by a signal", "run it again")),
     }
 }
 
-fn cut(text: &str) -> String {
+/// The command, in quotation marks and cut where it is long.
+fn named(command: &str) -> String {
+    format!("{:?}", cut(command))
+}
+
+pub(super) fn cut(text: &str) -> String {
     if text.chars().count() <= NAMED {
         return text.to_owned();
     }
@@ -230,6 +179,7 @@ impl Group {
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let mut pipes = (self.child.stdout.take(), self.child.stderr.take());
         let until = clock::now().saturating_add(timeout_ns);
+        let mut after_its_end = 0;
         let how = loop {
             let wait_ns = until.saturating_sub(clock::now()).min(LOOK_NS);
             let pipe_fds = [pipes.0.as_ref().map(AsFd::as_fd), pipes.1.as_ref().map(AsFd::as_fd)];
@@ -243,9 +193,13 @@ impl Group {
             if signals::stopped() {
                 break How::Stopped;
             }
-            // What it printed before its end is read first.
-            if ended && !has_out && !has_errors {
-                break How::Exited(self.end(rest)?);
+            // What it printed before its end is read first. What it left running may write on for ever: of that no more than
+            // fits into the pipes counts, which is what could be there when it ended.
+            if ended {
+                after_its_end += 1;
+                if !has_out && !has_errors || after_its_end > READS_AFTER {
+                    break How::Exited(self.end(rest)?);
+                }
             }
             if clock::now() >= until {
                 break How::TooLong;
@@ -299,12 +253,12 @@ fn take(pipe: Option<&mut impl std::io::Read>, into: &mut Vec<u8>) -> std::io::R
 mod tests {
     use super::*;
 
-    fn judge(command: &str) -> Judge {
-        Judge { command: command.to_owned(), higher_is_better: false, timeout_ns: 20_000_000_000 }
+    fn judge(command: &str) -> Result<f64, Failure> {
+        run(command, 20_000_000_000)
     }
 
     fn fails(command: &str) -> String {
-        judge(command).run().map_or_else(|e| e.to_string(), |n| panic!("{command}: {n}"))
+        judge(command).map_or_else(|e| e.to_string(), |n| panic!("{command}: {n}"))
     }
 
     #[test]
@@ -318,7 +272,7 @@ mod tests {
             // It has no input to wait for.
             ("cat; echo 1", "1"),
         ] {
-            assert_eq!(judge(command).run().unwrap().to_string(), number, "{command}");
+            assert_eq!(judge(command).unwrap().to_string(), number, "{command}");
         }
     }
 
@@ -347,15 +301,23 @@ mod tests {
     fn one_that_does_not_end_is_ended_with_all_it_started() {
         let file = std::env::temp_dir().join(format!("lowlat-judge-{}", std::process::id()));
         let command = format!("sleep 600 & echo $! > {}; wait", file.display());
-        let slow = Judge { timeout_ns: 300_000_000, ..judge(&command) };
-        let failure = slow.run().unwrap_err().to_string();
+        let failure = run(&command, 300_000_000).unwrap_err().to_string();
         assert!(failure.contains("no end after 0.3 s") && failure.contains("--judge-timeout"), "{failure}");
         assert!(is_gone(&file), "what it started runs on");
         // Nor does what a run leaves behind.
         let command = format!("sleep 600 & echo $! > {}; echo 1", file.display());
-        assert_eq!(judge(&command).run().unwrap().to_string(), "1");
+        assert_eq!(judge(&command).unwrap().to_string(), "1");
         assert!(is_gone(&file), "what it left runs on");
         std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn what_it_left_and_what_writes_on_is_not_waited_for() {
+        let began = std::time::Instant::now();
+        // Its own last line is there before its end; what the child writes later does not hold it up.
+        let command = "(sleep 0.1; while :; do echo 5 >&2; done) & sleep 0.3; echo 3";
+        assert_eq!(judge(command).unwrap().to_string(), "3");
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
     }
 
     #[test]
