@@ -20,6 +20,7 @@ pub mod cmsg;
 pub mod collectors;
 pub mod config;
 pub mod datagrams;
+pub mod exported;
 pub mod facts;
 pub mod icmp;
 pub mod irtt;
@@ -56,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     ("captures", captures::run),
     ("run_document", run_document::run),
     ("facts", facts::run),
+    ("exported", exported::run),
     ("sample_log", sample_log::run),
     ("journal", journal::run),
     ("captured", captured::run),

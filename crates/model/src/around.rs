@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::NotSeen;
 use crate::op::{Locus, Target};
 use crate::verdict::Comparison;
 
@@ -28,6 +29,9 @@ pub struct Around {
     pub keep: KeepWhat,
     /// Settings of the catalogue that were looked at, on the path and on the host.
     pub watched: usize,
+    /// Settings that could not be noted, so that a change of theirs is neither seen nor put back, and why.
+    #[serde(default)]
+    pub not_watched: Vec<NotSeen>,
     /// What it changed of them; put back before the tests.
     pub changed: Vec<ForeignChange>,
     /// What it changed besides, and lowlat does not put back.

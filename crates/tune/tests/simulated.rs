@@ -441,7 +441,7 @@ fn watched_places_go_back_to_what_they_were_whoever_set_them() {
     let begun = |host: &sim::Host| {
         let mut session = sim::session(host);
         let places = ["a", "b", "gone", "c"].map(sim::watched);
-        let watched = session.note_places(&sys, &places).unwrap();
+        let (watched, _) = session.note_places(&sys, &places).unwrap();
         assert_eq!(session.noted(&watched), 3, "a place that is not there is not watched");
         set_by_another(host, "b", "7");
         set_by_another(host, "c", "8");

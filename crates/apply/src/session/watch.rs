@@ -2,8 +2,8 @@
 
 use lowlat_model::journal::JournalEntry;
 use lowlat_model::op::Target;
-use lowlat_model::{Locus, Op, Reading, State};
-use lowlat_settings::{at, same};
+use lowlat_model::{Locus, NotSeen, Op, Reading, State};
+use lowlat_settings::{at, same, words};
 use lowlat_sys::Sys;
 
 use super::{Session, StepHandle};
@@ -42,7 +42,13 @@ impl<W: HostWriter> Session<W> {
     /// sets them. TCP segmentation of a kind comes only with the plain one (`netdev_fix_features`, net/core/dev.c).
     ///
     /// Gives what [`Session::changed_since`] looks at, and what [`Session::undo`] puts back.
-    pub fn note_places(&mut self, sys: &dyn Sys, places: &[WatchedPlace]) -> Result<StepHandle, StepError> {
+    /// The second part says which places could not be read or restored, and why; what is not there is not among them.
+    pub fn note_places(
+        &mut self,
+        sys: &dyn Sys,
+        places: &[WatchedPlace],
+    ) -> Result<(StepHandle, Vec<NotSeen>), StepError> {
+        let mut unseen = Vec::new();
         let mut handle =
             StepHandle { seqs: Vec::new(), read_back: Vec::new(), clamped: Vec::new(), reapplied: Vec::new() };
         for WatchedPlace { knob, target, locus } in places.iter().rev() {
@@ -50,8 +56,23 @@ impl<W: HostWriter> Session<W> {
             if stands || at(locus).is_held() {
                 continue;
             }
-            let Reading::Value(state) = self.writer.state(sys, locus) else { continue };
-            if at(locus).refused_at_first(sys, &state).is_some() {
+            let mut not_seen = |why: String| {
+                unseen.push(NotSeen { fact: format!("{knob} on {target}: {}", words(locus)), why });
+            };
+            let state = match self.writer.state(sys, locus) {
+                Reading::Value(state) => state,
+                Reading::Denied(why) => {
+                    not_seen(format!("denied: {why}"));
+                    continue;
+                }
+                Reading::Garbled(why) => {
+                    not_seen(format!("garbled: {why}"));
+                    continue;
+                }
+                Reading::Absent(_) | Reading::Unsupported(_) => continue,
+            };
+            if let Some(why) = at(locus).refused_at_first(sys, &state) {
+                not_seen(format!("what it holds could not be restored: {why}"));
                 continue;
             }
             // As for what a link reset may disturb: the write that is announced is the state itself.
@@ -63,7 +84,7 @@ impl<W: HostWriter> Session<W> {
         if !handle.seqs.is_empty() {
             self.write_script();
         }
-        Ok(handle)
+        Ok((handle, unseen))
     }
 
     /// Whether this place is watched.

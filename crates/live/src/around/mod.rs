@@ -13,7 +13,7 @@ use lowlat_apply::{SeenChange, Session, WatchedPlace};
 use lowlat_model::around::{Around, ForeignChange, KeepWhat, OtherChange};
 use lowlat_model::op::Target;
 use lowlat_model::plan::LeftOut;
-use lowlat_model::tune::Disposition;
+use lowlat_model::tune::{Disposition, Headline};
 use lowlat_model::{Facts, Locus, Op, Plan, PlannedStep, Reading, Risk, State};
 use lowlat_sys::Sys;
 use lowlat_tune::{Attach, Bench, Limits, Together, Tuned};
@@ -58,16 +58,31 @@ pub(crate) fn changes(
     say: &mut dyn FnMut(&str),
 ) -> Result<(Around, Plan), Failure> {
     let places = places(sys, facts);
-    let watched = session.note_places(sys, &places).map_err(host)?;
+    let (watched, not_watched) = session.note_places(sys, &places).map_err(host)?;
     let known: BTreeSet<&Locus> = places.iter().map(|p| &p.locus).filter(|l| session.watches(&watched, l)).collect();
     let ifaces = ifaces(facts);
     let before = others::steady(sys, &ifaces, &known);
     let count = session.noted(&watched);
     say(&format!("around: {count} settings of the path and the host are noted; running {}", ask.command.join(" ")));
-    let status = judge::run_through(&ask.command)?;
-    if !status.success() {
-        let named = ask.command.join(" ");
-        return Err(Failure::new(format!("run {named:?}: {status}; run it by hand until it succeeds")));
+    let named = ask.command.join(" ");
+    let failed = match judge::run_through(&ask.command) {
+        Ok(status) if status.success() => None,
+        Ok(status) => Some(Failure::new(format!("run {named:?}: {status}; run it by hand until it succeeds"))),
+        Err(failure) => Some(failure),
+    };
+    if let Some(failure) = failed {
+        // What lowlat knows the caller puts back; the rest stays, and is named.
+        let other = others::differences(&before, &others::all(sys, &ifaces, &known));
+        return Err(match other.as_slice() {
+            [] => failure,
+            all => {
+                let paths: Vec<&str> = all.iter().map(|(path, ..)| path.as_str()).collect();
+                Failure::new(format!(
+                    "{failure}; not put back, since lowlat has no setting for it: {}",
+                    paths.join(", ")
+                ))
+            }
+        });
     }
     let changed = settled(session, sys, &watched)?;
     let other = others::differences(&before, &others::all(sys, &ifaces, &known));
@@ -82,6 +97,7 @@ pub(crate) fn changes(
         command: ask.command.clone(),
         keep: ask.keep,
         watched: count,
+        not_watched,
         changed: changed.iter().map(foreign).collect(),
         not_put_back: other.into_iter().map(|(path, before, after)| OtherChange { path, before, after }).collect(),
         ..Around::default()
@@ -203,14 +219,16 @@ pub(crate) fn whole(
     Ok((report.keep == KeepWhat::All).then_some(together))
 }
 
-/// Puts what the tests left out in place too, as `--keep all` asks. What is claimed is then the test of all of it.
+/// Puts what the tests left out in place too, as `--keep all` asks. What is claimed is then the test of all of it. Gives how
+/// many steps were refused; where there are any, nothing is claimed.
 pub(crate) fn keep_all(
     whole: Together,
     tuned: &mut Tuned,
     session: &mut Session,
     sys: &dyn Sys,
     plan: &Plan,
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
+    let mut missing = 0;
     for step in &plan.steps {
         if session.already_at(step) {
             continue;
@@ -224,15 +242,24 @@ pub(crate) fn keep_all(
                 row.note = format!("{}; kept on request (--keep all)", row.note.trim_end_matches("; put back"));
                 row.why = None;
             }
-            Err(lowlat_apply::StepError::Refused { why }) => row.why = Some(format!("refused at the end: {why}")),
+            Err(lowlat_apply::StepError::Refused { why }) => {
+                missing += 1;
+                row.why = Some(format!("refused at the end: {why}"));
+            }
             Err(fatal) => return Err(host(fatal)),
         }
+    }
+    if missing > 0 {
+        // What stands is not what was tested as a whole, so nothing is claimed of it.
+        tuned.headline = Headline::default();
+        (tuned.result, tuned.loaded) = (None, None);
+        return Ok(missing);
     }
     // Without the bound of a false keep: settings that were not shown to help are kept on purpose.
     tuned.headline = whole.headline;
     (tuned.baseline, tuned.result) = (whole.baseline, whole.result.or(tuned.result.take()));
     (tuned.loaded_baseline, tuned.loaded) = (None, None);
-    Ok(())
+    Ok(0)
 }
 
 fn host(error: lowlat_apply::StepError) -> Failure {

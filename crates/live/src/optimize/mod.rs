@@ -381,7 +381,12 @@ fn tune(
     let mut tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, limits, attach, say)?;
     drop(bench);
     if let Some(whole) = whole {
-        around::keep_all(whole, &mut tuned, session, sys, &parts.plan)?;
+        let missing = around::keep_all(whole, &mut tuned, session, sys, &parts.plan)?;
+        if missing > 0 {
+            say(&format!(
+                "{missing} of its changes were refused at the end: what stands was not tested, and nothing is claimed"
+            ));
+        }
     }
     let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
     let kept = tuned.steps.iter().any(|s| s.kept);

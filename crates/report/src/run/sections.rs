@@ -88,6 +88,10 @@ fn around(d: &RunDocument) -> Option<Section> {
         Block::Code(vec![line(&a.command.join(" "))]),
         Block::Words(format!("Of {known} settings that were noted before it ran, it changed {n}.")),
     ];
+    if !a.not_watched.is_empty() {
+        blocks.push(Block::Words("Not noted, so that a change of these is not seen and not put back:".to_owned()));
+        blocks.push(Block::List(a.not_watched.iter().map(|n| line(&format!("{}: {}", n.fact, n.why))).collect()));
+    }
     if n > 0 {
         let row = |c: &ForeignChange| {
             let after = c.after.as_deref().map_or_else(|| "gone".to_owned(), line);
