@@ -203,12 +203,12 @@ fn a_path_that_changes_is_noticed() {
     assert_eq!(now().unwrap(), "interface far0 is gone");
 }
 
-/// The programs at both hooks of the path's interface.
-fn at_the_hooks(lab: &Lab, index: u32) -> [u32; 2] {
-    in_netns(&lab.near, move || [Tcx::Ingress, Tcx::Egress].map(|hook| bpf::tcx_programs(index, hook).unwrap()))
+/// How many programs are at both hooks of the path's interface.
+fn at_the_hooks(lab: &Lab, index: u32) -> [usize; 2] {
+    in_netns(&lab.near, move || [Tcx::Ingress, Tcx::Egress].map(|hook| bpf::tcx_programs(index, hook).unwrap().len()))
 }
 
-/// Agents attach programs by links (Linux 6.6): they are counted, and no step or rollback takes one off.
+/// Agents attach programs by links (Linux 6.6): they are counted and named, with whoever holds them, and no step or rollback takes one off.
 #[test]
 fn a_program_of_tcx_is_named_and_stays() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
@@ -218,14 +218,36 @@ fn a_program_of_tcx_is_named_and_stays() {
     let found = |list: &str| {
         let all = check(&lab, &["--iface", IFACE]);
         let filters = all[list].as_array().unwrap().iter().filter(|f| f["rule"] == "traffic-control-filters");
-        filters.map(|f| f["evidence"][0].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let all = filters.flat_map(|f| f["evidence"].as_array().unwrap().clone());
+        all.map(|e| e.as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(found("findings"), [""; 0]);
     let held = in_netns(&lab.near, move || {
-        [(on, Tcx::Ingress), (on, Tcx::Egress), (off, Tcx::Ingress)].map(|(at, hook)| bpf::plant_tcx(at, hook).unwrap())
+        [(on, Tcx::Ingress, "agent_in"), (on, Tcx::Egress, "agent_out"), (off, Tcx::Ingress, "")]
+            .map(|(at, hook, name)| bpf::plant_tcx(at, hook, name).unwrap())
     });
-    assert_eq!(found("findings"), [format!("filters on {IFACE}: 2 at the hook tcx")]);
-    assert_eq!(found("elsewhere"), ["filters on other0: 1 at the hook tcx"]);
+    let [first, second, third] = in_netns(&lab.near, move || {
+        [(on, Tcx::Ingress), (on, Tcx::Egress), (off, Tcx::Ingress)]
+            .map(|(at, hook)| bpf::tcx_programs(at, hook).unwrap()[0].id)
+    });
+    let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let by = format!("held by {} ({})", comm.trim(), std::process::id());
+    assert_eq!(
+        found("findings"),
+        [
+            format!("filters on {IFACE}: 2 at the hook tcx"),
+            format!(
+                "programs on {IFACE}: tcx ingress agent_in (id {first}, {by}), tcx egress agent_out (id {second}, {by})"
+            )
+        ]
+    );
+    assert_eq!(
+        found("elsewhere"),
+        [
+            "filters on other0: 1 at the hook tcx".to_owned(),
+            format!("programs on other0: tcx ingress without a known name (id {third}, {by})")
+        ]
+    );
 
     shape(&lab, IFACE);
     let mut plan = lab.run(&scratch, &["plan", "--iface", IFACE, "--json"]).exits(0).json();

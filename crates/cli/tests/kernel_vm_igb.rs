@@ -251,3 +251,54 @@ fn a_cpu_outside_of_the_cpuset_is_refused() {
         sh("rmdir /tmp/cg/one; umount /tmp/cg");
     });
 }
+
+/// Partitions of the kernel itself: a valid one isolates its CPU for the facts, and one that cannot be is found with the
+/// kernel's own reason.
+#[test]
+fn a_cpuset_partition_isolates_and_an_invalid_one_is_named_with_its_reason() {
+    SUITE.case("a_cpuset_partition_isolates_and_an_invalid_one_is_named_with_its_reason", || {
+        const ROOT: &str = "/sys/fs/cgroup";
+        let node = Node::new();
+        let facts = || node.lowlat("facts --iface eth0 --json").exits(0).json()["cpus"].clone();
+        let found = || {
+            let check = node.lowlat("check --iface eth0 --window none --json").json();
+            let all = check["findings"].as_array().unwrap().iter().filter(|f| f["rule"] == "cpuset-partition-invalid");
+            all.map(|f| f["evidence"][0].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        sh(&format!(
+            "mount -t cgroup2 none {ROOT}; echo +cpuset > {ROOT}/cgroup.subtree_control; mkdir {ROOT}/rt {ROOT}/two"
+        ));
+        let _back = PartitionsBack;
+        let isolated = facts()["isolated"].clone();
+        assert_eq!(facts()["partitions"]["value"], serde_json::json!({}));
+        assert_eq!(found(), [""; 0]);
+
+        sh(&format!("echo 1 > {ROOT}/rt/cpuset.cpus; echo isolated > {ROOT}/rt/cpuset.cpus.partition"));
+        assert_eq!(sh(&format!("cat {ROOT}/rt/cpuset.cpus.partition")), "isolated");
+        let with = facts();
+        assert_eq!(with["partitions"]["value"]["/rt"]["kind"], "isolated", "{with:#}");
+        assert_eq!(with["partitions"]["value"]["/rt"]["cpus"], serde_json::json!([1]), "{with:#}");
+        assert_eq!(with["isolated"]["value"], serde_json::json!([1]), "before: {isolated}");
+        assert_eq!(found(), [""; 0], "a valid one is no fault");
+
+        // Its only CPU belongs to the other one.
+        sh(&format!("echo 1 > {ROOT}/two/cpuset.cpus; echo root > {ROOT}/two/cpuset.cpus.partition || true"));
+        let said = sh(&format!("cat {ROOT}/two/cpuset.cpus.partition"));
+        assert!(said.starts_with("root invalid ("), "{said}");
+        assert_eq!(found(), [format!("cpuset.cpus.partition of /two: {said}")]);
+
+        sh(&format!("echo member > {ROOT}/two/cpuset.cpus.partition; echo member > {ROOT}/rt/cpuset.cpus.partition"));
+        assert_eq!(facts()["isolated"], isolated);
+        assert_eq!(found(), [""; 0]);
+    });
+}
+
+/// No group has CPUs of its own any more.
+struct PartitionsBack;
+
+impl Drop for PartitionsBack {
+    fn drop(&mut self) {
+        let _ = try_sh("cd /sys/fs/cgroup; for g in two rt; do echo member > $g/cpuset.cpus.partition; rmdir $g; done");
+        let _ = try_sh("umount /sys/fs/cgroup");
+    }
+}

@@ -199,6 +199,54 @@ fn what_is_set_on_the_vlan_leads_to_the_ports_too() {
     });
 }
 
+/// `eth3` on its own again, as the other cases have it.
+struct Beside;
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = try_sh("ip link del ipv0");
+        let _ = try_sh("ip link del team0");
+        let _ = try_sh("ip link set eth3 up; ip addr replace 10.79.0.1/24 dev eth3");
+    }
+}
+
+/// The two kinds of stacked links that few kernels have loaded: beneath both is the NIC that is off every other path.
+#[test]
+fn a_team_and_an_ipvlan_lead_to_the_nic_beneath() {
+    SUITE.case("a_team_and_an_ipvlan_lead_to_the_nic_beneath", || {
+        let node = Node::new();
+        let _delays = Delays::none();
+        let beside = Beside;
+        let team =
+            "ip link add team0 type team; ip link set eth3 down; ip link set eth3 master team0; ip link set eth3 up";
+        for (top, target, made) in
+            [("team0", "10.83.0.2", team), ("ipv0", "10.84.0.2", "ip link add link eth3 name ipv0 type ipvlan mode l2")]
+        {
+            sh(made);
+            sh(&format!("ip link set {top} up; ip addr add {}1/24 dev {top}", target.trim_end_matches('2')));
+            let healthy = check(&node, target);
+            assert_eq!(path(&healthy), [top, "eth3"], "{healthy:#}");
+            assert_eq!(delayed(&healthy), [holds_back(&[]), holds_back(&[])], "{top}: {healthy:#}");
+            for (nic, beneath, off) in [("eth3", &["eth3"][..], &[][..]), ("eth0", &[], &["eth0"])] {
+                delay(nic, 1_000);
+                let found = check(&node, target);
+                assert_eq!(delayed(&found), [holds_back(beneath), holds_back(off)], "{top}: {found:#}");
+                assert_eq!(planned(&node, target), beneath, "{top}");
+                delay(nic, 0);
+            }
+            sh("tc qdisc add dev eth3 root tbf rate 2mbit burst 1600 limit 65536");
+            let found = check(&node, target);
+            assert_eq!(
+                titles(&found, "findings", "shaper-below-line-rate"),
+                ["a shaper on eth3 is too slow"],
+                "{top}: {found:#}"
+            );
+            sh(&format!("tc qdisc del dev eth3 root; ip link del {top}; ip link set eth3 up"));
+        }
+        drop(beside);
+    });
+}
+
 /// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark reports. Who comes in
 /// by it would be cut off by what resets a port beneath.
 #[test]

@@ -1,9 +1,9 @@
 //! Packet filters and taps on the path.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lowlat_model::Reading;
-use lowlat_model::facts::{Filters, TcFilter, XdpSocket};
+use lowlat_model::facts::{Filters, HookProgram, TcFilter, XdpSocket};
 use lowlat_sys::query::QdiscReply;
 use lowlat_sys::{Sys, query};
 
@@ -12,7 +12,7 @@ use crate::text::garbled;
 crate::collector! {
     /// What looks at each packet before an application does: nf_tables rules per chain, legacy iptables tables that
     /// were ever used in this namespace, connection tracking, packet sockets (tcpdump, DHCP clients, LLDP), traffic
-    /// control filters, programs of the newer hook `tcx` (Linux 6.6), and AF_XDP sockets with the programs that hold them.
+    /// control filters, programs of the newer hook `tcx` (Linux 6.6), the names of the BPF programs at both, and AF_XDP sockets with the programs that hold them.
     ///
     /// A packet socket is counted when it is bound to a protocol; one with protocol 0 receives nothing (packet(7)).
     pub FILTERS = "filters";
@@ -32,6 +32,7 @@ crate::collector! {
         "man 7 packet (ETH_P_ALL; protocol 0 receives nothing)",
         "net/sched/cls_api.c in linux 6.12: tc_dump_tfilter",
         "kernel/bpf/tcx.c in linux 6.12: tcx_prog_query",
+        "include/uapi/linux/bpf.h in linux 6.12: bpf_prog_info",
         "net/xdp/xsk_diag.c in linux 6.12: xsk_diag_put_umem (XDP_DU_F_ZEROCOPY)",
         "net/packet/af_packet.c in linux 6.12: packet_seq_show",
         "Documentation/networking/nf_conntrack-sysctl.rst in linux 6.12: nf_conntrack_count, nf_conntrack_max",
@@ -40,20 +41,52 @@ crate::collector! {
 
 /// All of it.
 pub(crate) fn read(sys: &dyn Sys) -> Filters {
+    let (tc, tcx) = (tc(sys), query::tcx_programs(sys));
     Filters {
         nft_rules: query::nft_rules(sys),
         iptables_tables: legacy_tables(sys),
         conntrack_count: sys.sysctl("net.netfilter.nf_conntrack_count").parse("nf_conntrack_count"),
         conntrack_max: sys.sysctl("net.netfilter.nf_conntrack_max").parse("nf_conntrack_max"),
         packet_sockets: sys.read("/proc/net/packet").and_then(|text| packet_sockets(&text)),
-        tc: tc(sys),
-        tcx: query::tcx_programs(sys),
+        programs: programs(&tc, &tcx),
+        tc: tc.map(|all| all.into_iter().map(|(filter, _)| filter).collect()),
+        tcx: tcx.map(|all| {
+            all.into_iter()
+                .map(|(iface, programs)| (iface, u32::try_from(programs.len()).unwrap_or(u32::MAX)))
+                .collect()
+        }),
+    }
+}
+
+/// The programs at both hooks. A kernel without one of them has those of the other.
+fn programs(
+    tc: &Reading<Vec<(TcFilter, Option<HookProgram>)>>,
+    tcx: &Reading<BTreeMap<String, Vec<query::HookProgram>>>,
+) -> Reading<Vec<HookProgram>> {
+    let missing = |kind: Option<&str>| matches!(kind, Some("absent" | "unsupported"));
+    let of_tc = tc.as_ref().map(|all| all.iter().filter_map(|(_, program)| program.clone()).collect::<Vec<_>>());
+    let of_tcx = tcx.as_ref().map(|all| {
+        let at = |iface: &str, p: &query::HookProgram| HookProgram {
+            iface: iface.to_owned(),
+            hook: format!("tcx {}", p.hook),
+            id: Some(p.id),
+            name: p.name.clone(),
+            owner: p.owner.clone(),
+        };
+        all.iter().flat_map(|(iface, programs)| programs.iter().map(move |p| at(iface, p))).collect::<Vec<_>>()
+    });
+    match (of_tcx, of_tc) {
+        (Reading::Value(first), Reading::Value(then)) => Reading::Value([first, then].concat()),
+        (tcx, tc) if missing(tcx.why_not().map(|(kind, _)| kind)) => tc,
+        (tcx, tc) if missing(tc.why_not().map(|(kind, _)| kind)) => tcx,
+        (Reading::Value(_), tc) => tc,
+        (tcx, _) => tcx,
     }
 }
 
 /// Filters hang at a hook for what comes in or goes out, or at a discipline with classes; only interfaces that have one of
 /// these are asked.
-fn tc(sys: &dyn Sys) -> Reading<Vec<TcFilter>> {
+fn tc(sys: &dyn Sys) -> Reading<Vec<(TcFilter, Option<HookProgram>)>> {
     query::qdiscs(sys).and_then(|all| {
         let hooks = |q: &&QdiscReply| {
             matches!(q.qdisc.kind.as_str(), "ingress" | "clsact")
@@ -64,7 +97,16 @@ fn tc(sys: &dyn Sys) -> Reading<Vec<TcFilter>> {
         for iface in ifaces {
             match query::redirects(sys, iface) {
                 Reading::Value(found) => {
-                    filters.extend(found.into_iter().map(|f| TcFilter { iface: iface.to_owned(), kind: f.kind }));
+                    filters.extend(found.into_iter().map(|f| {
+                        let program = (f.kind == "bpf").then(|| HookProgram {
+                            iface: iface.to_owned(),
+                            hook: "tc".to_owned(),
+                            id: f.program_id,
+                            name: f.program_name,
+                            owner: None,
+                        });
+                        (TcFilter { iface: iface.to_owned(), kind: f.kind }, program)
+                    }));
                 }
                 other => return other.map(|_| Vec::new()),
             }
@@ -150,7 +192,13 @@ mod tests {
                 carries: carries.iter().map(|c| (*c).to_owned()).collect(),
             },
         };
-        let filter = |kind: &str| Redirects { kind: kind.into(), to: vec![], opaque: false };
+        let filter = |kind: &str| Redirects {
+            kind: kind.into(),
+            to: vec![],
+            opaque: false,
+            program_id: Some(7),
+            program_name: None,
+        };
         let sys = FakeSys::new()
             .net(
                 &NetQuery::Qdiscs,
@@ -159,11 +207,36 @@ mod tests {
             .net(&NetQuery::Redirects("a".into()), vec![filter("bpf")])
             .net(&NetQuery::Redirects("b".into()), vec![filter("u32"), filter("u32")]);
         let found = tc(&sys).into_value().unwrap();
-        let got: Vec<_> = found.iter().map(|f| (f.iface.as_str(), f.kind.as_str())).collect();
+        let got: Vec<_> = found.iter().map(|(f, _)| (f.iface.as_str(), f.kind.as_str())).collect();
+        assert_eq!(
+            found.iter().filter_map(|(_, p)| p.as_ref()?.id).collect::<Vec<_>>(),
+            [7],
+            "a program alone has one"
+        );
         assert_eq!(got, [("a", "bpf"), ("b", "u32"), ("b", "u32")]);
         assert!(!sys.reads().contains_key("c/redirects"), "{:?}", sys.reads());
         let denied = sys.net_reading(&NetQuery::Redirects("a".into()), Reading::Denied("x".into()));
         assert!(matches!(tc(&denied), Reading::Denied(_)));
+    }
+
+    #[test]
+    fn a_kernel_without_one_of_the_hooks_has_the_programs_of_the_other() {
+        let one = |hook: &str| HookProgram {
+            iface: "a".into(),
+            hook: hook.into(),
+            id: Some(7),
+            name: Some("x".into()),
+            owner: None,
+        };
+        let bpf = || TcFilter { iface: "a".into(), kind: "bpf".into() };
+        let tc = Reading::Value(vec![(bpf(), Some(one("tc")))]);
+        let program = query::HookProgram { hook: "egress".into(), id: 7, name: Some("x".into()), owner: None };
+        let tcx = Reading::Value(BTreeMap::from([("a".to_owned(), vec![program])]));
+        assert_eq!(programs(&tc, &tcx), Reading::Value(vec![one("tcx egress"), one("tc")]), "tcx comes first");
+        assert_eq!(programs(&tc, &Reading::Unsupported("6.1".into())), Reading::Value(vec![one("tc")]));
+        assert_eq!(programs(&Reading::Absent("x".into()), &tcx), Reading::Value(vec![one("tcx egress")]));
+        assert_eq!(programs(&tc, &Reading::Denied("x".into())), Reading::Denied("x".into()));
+        assert_eq!(programs(&Reading::Garbled("x".into()), &tcx), Reading::Garbled("x".into()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! neighbour of the same kind is elsewhere.
 //!
 //! Each kind has a namespace of its own, which ends with its thread. A kind that this kernel has no module for is counted and
-//! printed; bond, VLAN, bridge, macvlan and wireguard are tried in the VM lab too (`kernel_vm_stack`).
+//! printed; bond, VLAN, macvlan, team, ipvlan and wireguard are tried in the VM lab too (`kernel_vm_stack`).
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test
 
 use std::process::{Child, Command};

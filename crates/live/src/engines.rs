@@ -101,7 +101,7 @@ pub fn run(
     }
     Ok(EnginesDocument {
         schema: Schema::current("engines"),
-        target: path.remote.to_string(),
+        target: path.shown(),
         proto: path.proto_name().to_owned(),
         peer: path.peer.clone(),
         size_bytes: u32::try_from(path.size).unwrap_or(u32::MAX),

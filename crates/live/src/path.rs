@@ -319,6 +319,14 @@ impl ProbePath {
             .any(|e| e.name == self.peer)
     }
 
+    /// The far end for documents: address and port, or the address alone where the protocol has no ports.
+    pub fn shown(&self) -> String {
+        match self.proto {
+            Proto::Icmp | Proto::Arp | Proto::Nd => self.remote.ip().to_string(),
+            Proto::Udp | Proto::Tcp | Proto::TcpConnect | Proto::Tls | Proto::UdpClosed => self.remote.to_string(),
+        }
+    }
+
     /// `udp`, `tcp`, `tcp-connect`, `tls`, `udp-closed`, `icmp`, `arp`, `nd`.
     pub fn proto_name(&self) -> &'static str {
         match self.proto {

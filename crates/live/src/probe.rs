@@ -753,7 +753,7 @@ fn load(path: &ProbePath, streams: u32) -> Bulk {
 /// What the figures are of.
 fn context(path: &ProbePath, engine: &str) -> Context {
     Context {
-        target: path.remote.to_string(),
+        target: path.shown(),
         proto: path.proto_name().to_owned(),
         peer: path.peer.clone(),
         engine: engine.to_owned(),

@@ -137,7 +137,7 @@ const BY_TSC: &str = "unsupported: this run measures by the TSC, and the trace h
 fn start(ask: &TraceAsk<'_>, sys: &dyn Sys) -> TraceDocument {
     TraceDocument {
         schema: Schema::current("trace"),
-        target: ask.path.remote.to_string(),
+        target: ask.path.shown(),
         proto: ask.path.proto_name().to_owned(),
         peer: ask.path.peer.clone(),
         engine: ask.engine.to_owned(),

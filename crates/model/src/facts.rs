@@ -473,6 +473,25 @@ pub struct Filters {
     /// Programs of BPF at the hook `tcx`, which is before those filters: interface → how many, both directions together.
     #[serde(default = "Reading::<BTreeMap<String, u32>>::unrecorded")]
     pub tcx: Reading<BTreeMap<String, u32>>,
+    /// The programs of BPF among those filters and at that hook, by name, in the order in which they run at each hook.
+    #[serde(default = "Reading::<Vec<HookProgram>>::unrecorded")]
+    pub programs: Reading<Vec<HookProgram>>,
+}
+
+/// A program of BPF that packets pass at an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HookProgram {
+    /// Interface.
+    pub iface: String,
+    /// `tc`, `tcx ingress` or `tcx egress`.
+    pub hook: String,
+    /// The kernel's number of the program, which `bpftool prog show id N` takes; `None` where it gives none.
+    pub id: Option<u32>,
+    /// Its name; `None` where it has none, or where it may not be read.
+    pub name: Option<String>,
+    /// The process that holds it there, `name (pid)`; `None` where nobody is known to: attached without a link, pinned, or not
+    /// visible.
+    pub owner: Option<String>,
 }
 
 /// A traffic control filter.

@@ -78,6 +78,8 @@ pub(crate) struct Section {
 pub(crate) enum Block {
     /// A sentence.
     Words(String),
+    /// A sentence in at most so many lines of a terminal, where it is cut with an ellipsis; whole in every other format.
+    Bounded(String, usize),
     /// A list.
     List(Vec<String>),
     /// Commands, to be copied.
@@ -162,6 +164,7 @@ pub(crate) fn text_at(sections: &[Section], width: usize) -> String {
             match block {
                 // The later lines stand off, so that no text of others can begin a line of the report.
                 Block::Words(words) => fill(&mut out, "", words, 2, width),
+                Block::Bounded(words, lines) => fill(&mut out, "", &bounded(words, *lines, width), 2, width),
                 Block::List(items) => items.iter().for_each(|item| fill(&mut out, "- ", item, 2, width)),
                 Block::Code(lines) => {
                     for line in lines {
@@ -174,6 +177,21 @@ pub(crate) fn text_at(sections: &[Section], width: usize) -> String {
         }
     }
     out
+}
+
+/// A text in at most so many lines of a terminal, or of one of 80 columns where it is narrower; what is longer ends with an
+/// ellipsis.
+fn bounded(text: &str, lines: usize, width: usize) -> String {
+    let fits = |text: &str| {
+        let mut out = String::new();
+        fill(&mut out, "", text, 2, width.max(WIDTH));
+        out.lines().count() <= lines
+    };
+    if fits(text) {
+        return text.to_owned();
+    }
+    let words: Vec<&str> = text.split(' ').collect();
+    (1..words.len()).rev().map(|n| format!("{} …", words[..n].join(" "))).find(|text| fits(text)).unwrap_or_default()
 }
 
 /// A table in columns where they fit, the widest made narrower by wrapping; else row by row.
@@ -235,7 +253,7 @@ pub(crate) fn markdown(sections: &[Section]) -> String {
         let _ = writeln!(out, "## {}\n", section.title);
         for block in &section.blocks {
             match block {
-                Block::Words(words) => {
+                Block::Words(words) | Block::Bounded(words, _) => {
                     let _ = writeln!(out, "{}\n", escape(words));
                 }
                 Block::List(items) => {
@@ -297,6 +315,18 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bounded_text_is_cut_on_the_terminal_alone() {
+        let words = "word ".repeat(60) + "end";
+        let of = |lines| [Section::new("Title", vec![Block::Bounded(words.clone(), lines)])];
+        let text = text_at(&of(2), WIDTH);
+        assert!(text.trim_end().ends_with(" …") && text.lines().count() == 4, "{text}");
+        assert!(text_at(&of(2), 400).contains("end"), "a wide one has room");
+        assert!(text_at(&of(usize::MAX), WIDTH).contains("end"));
+        let page = markdown(&of(2));
+        assert!(page.contains("word end") && !page.contains('…'), "{page}");
+    }
 
     #[test]
     fn a_cell_cannot_break_out_of_its_table() {

@@ -44,6 +44,7 @@ fn only(facts: &Facts, kept: impl Fn(&str) -> bool) -> Facts {
                 .tcx
                 .as_ref()
                 .map(|all| all.iter().filter(|(iface, _)| kept(iface)).map(|(iface, n)| (iface.clone(), *n)).collect()),
+            programs: those(&facts.filters.programs, |program| kept(&program.iface)),
             ..facts.filters.clone()
         },
         xdp_sockets: those(&facts.xdp_sockets, |socket| kept(&socket.iface)),
@@ -90,7 +91,7 @@ pub(crate) fn of_none(facts: &Facts) -> Facts {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_model::facts::{TcFilter, XdpSocket};
+    use lowlat_model::facts::{HookProgram, TcFilter, XdpSocket};
     use lowlat_testkit::facts::{grow, healthy, qdisc};
 
     use super::*;
@@ -108,6 +109,13 @@ mod tests {
         }
         facts.filters.tc = Reading::Value(vec![TcFilter { iface: "eth1".into(), kind: "bpf".into() }]);
         facts.filters.tcx = Reading::Value([("eth1".to_owned(), 1)].into());
+        facts.filters.programs = Reading::Value(vec![HookProgram {
+            iface: "eth1".into(),
+            hook: "tc".into(),
+            id: None,
+            name: None,
+            owner: None,
+        }]);
         facts.xdp_sockets =
             Reading::Value(vec![XdpSocket { iface: "eth1".into(), queue: 0, zero_copy: None, owner: None }]);
         for group in [

@@ -103,8 +103,7 @@ pub enum NetQuery {
     PowerSave(String),
     /// netdev-genl `page-pool-stats-get` → `BTreeMap<u32, BTreeMap<String, u64>>`, by interface index.
     PagePools,
-    /// `BPF_PROG_QUERY` of tcx → `BTreeMap<String, u32>`: the interfaces that have programs there, and how many in both
-    /// directions.
+    /// `BPF_PROG_QUERY` of tcx → `BTreeMap<String, Vec<HookProgram>>`: the interfaces that have programs there, and which.
     TcxPrograms,
     /// Model-specific register 0x34 of the first CPU → `u64`.
     SmiCount,
@@ -255,6 +254,27 @@ pub struct Redirects {
     pub to: Vec<u32>,
     /// Where packets go cannot be read: a program decides.
     pub opaque: bool,
+    /// The number of the program of a `bpf` filter.
+    #[serde(default)]
+    pub program_id: Option<u32>,
+    /// The name that its owner gave the program.
+    #[serde(default)]
+    pub program_name: Option<String>,
+}
+
+/// A program of BPF at a hook of an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookProgram {
+    /// `ingress` or `egress`.
+    pub hook: String,
+    /// The kernel's number of the program.
+    pub id: u32,
+    /// The name that it was loaded with; `None` where it has none, or where it may not be read.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The process that holds its link, `name (pid)`; `None` where it was attached without one, is pinned, or is not visible.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// One WireGuard peer.
@@ -517,7 +537,7 @@ typed_queries! {
     /// What the page pools of each interface count.
     page_pools() -> BTreeMap<u32, BTreeMap<String, u64>> = NetQuery::PagePools;
     /// Programs of tcx, by interface.
-    tcx_programs() -> BTreeMap<String, u32> = NetQuery::TcxPrograms;
+    tcx_programs() -> BTreeMap<String, Vec<HookProgram>> = NetQuery::TcxPrograms;
     /// System management interrupts since the start.
     smi_count() -> u64 = NetQuery::SmiCount;
     /// Private flags.

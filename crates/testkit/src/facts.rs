@@ -52,6 +52,7 @@ pub fn healthy() -> Facts {
             packet_sockets: Value(0),
             tc: Value(vec![]),
             tcx: Value(BTreeMap::new()),
+            programs: Value(vec![]),
         },
         xdp_sockets: Value(vec![]),
         sockets: Value(Vec::new().into()),

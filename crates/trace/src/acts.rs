@@ -413,6 +413,28 @@ pub fn acts_on_length(stages: &[&str], length_ns: Option<u64>) -> (Vec<String>, 
     (rules, knobs)
 }
 
+/// Rules and knobs of a TCP connection's own data. (How much of other connections waits before a probe, which
+/// `tcp_limit_output_bytes` and TSO bound, concerns every protocol.)
+const OF_TCP: [&str; 6] = [
+    "small-writes-held-by-nagle",
+    "autocorking",
+    "messages-wait-behind-unsent-data",
+    "tcp-backlog-drops",
+    "sysctl.net.ipv4.tcp_autocorking",
+    "sysctl.net.ipv4.tcp_notsent_lowat",
+];
+
+/// As [`acts_on_length`], of what concerns probes of this protocol (`icmp`, `udp`, `tcp`, `tcp-connect`, …).
+pub fn acts_on_probes(proto: &str, stages: &[&str], length_ns: Option<u64>) -> (Vec<String>, Vec<String>) {
+    let (mut rules, mut knobs) = acts_on_length(stages, length_ns);
+    // A handshake (`tcp-connect`) carries no data.
+    if proto != "tcp" {
+        rules.retain(|rule| !OF_TCP.contains(&rule.as_str()));
+        knobs.retain(|knob| !OF_TCP.contains(&knob.as_str()));
+    }
+    (rules, knobs)
+}
+
 /// Rules about a queue that packets wait in, and the knob of one.
 const OF_QUEUES: [&str; 4] = ["shaper-below-line-rate", "netem-on-path", "plain-fifo-backlog", "qdisc.kind"];
 
@@ -574,6 +596,24 @@ mod tests {
         assert_eq!(rules[0], "tasks-wait-for-cpu");
         assert_eq!(acts_on_length(&spans, None).0.len(), acts_on_all(&spans).0.len());
         assert_eq!(acts_on_length(&[WIRE_AND_FAR], ms(2)), acts_on_length(&["wire"], ms(2)));
+    }
+
+    #[test]
+    fn what_acts_on_tcp_data_alone_is_named_of_no_other_protocol() {
+        let spans: Vec<&str> = stages().collect();
+        let named = |proto: &str| {
+            let (rules, knobs) = acts_on_probes(proto, &spans, None);
+            OF_TCP.iter().filter(|name| rules.iter().chain(&knobs).any(|n| n == *name)).count()
+        };
+        assert_eq!(named("tcp"), OF_TCP.len(), "each is one of some stage");
+        for proto in ["icmp", "udp", "tcp-connect", "udp-closed", "arp", "nd"] {
+            assert_eq!(named(proto), 0, "{proto}");
+        }
+        let (_, knobs) = acts_on_probes("icmp", &spans, None);
+        assert!(
+            knobs.iter().any(|k| k == "sysctl.net.ipv4.tcp_limit_output_bytes"),
+            "other connections' data waits too"
+        );
     }
 
     #[test]

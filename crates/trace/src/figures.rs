@@ -9,7 +9,7 @@ use lowlat_model::trace::{
 use lowlat_model::{NotSeen, Quantiles};
 
 use crate::Trace;
-use crate::acts::acts_on_length;
+use crate::acts::acts_on_probes;
 use crate::event::{TRACE_POINTS, TraceNames};
 use crate::join::{Flight, Joined, Threads, join, used};
 use crate::meanwhile::{Cpus, words_of_irq, words_of_thread};
@@ -154,7 +154,7 @@ impl Figures {
         let seen = || out.stages.iter().filter(|s| s.how != How::Unseen);
         out.sum_p50_ns = seen().map(|s| s.at_p50_ns).sum::<Option<u64>>().filter(|_| seen().next().is_some());
         out.sum_ratio = out.sum_p50_ns.zip(out.rtt.p50_ns).map(|(sum, rtt)| sum as f64 / rtt.max(1) as f64);
-        out.largest = largest(&out.stages);
+        out.largest = largest(&out.proto, &out.stages);
         out.conspicuous = out.largest.clone().filter(|l| {
             l.share_ratio > CONSPICUOUS_PART && l.at_p50_ns >= Some(CONSPICUOUS_NS) && l.stage.name != WIRE_AND_FAR
         });
@@ -458,7 +458,7 @@ impl Rows {
     }
 }
 
-fn largest(stages: &[TraceStage]) -> Option<Largest> {
+fn largest(proto: &str, stages: &[TraceStage]) -> Option<Largest> {
     let share = |s: &TraceStage| s.share_p50_ratio.unwrap_or(0.0);
     let points = ALL.into_iter().skip(1);
     let (stage, point) = stages
@@ -466,7 +466,7 @@ fn largest(stages: &[TraceStage]) -> Option<Largest> {
         .zip(points)
         .filter(|(s, _)| s.how != How::Unseen)
         .max_by(|a, b| share(a.0).total_cmp(&share(b.0)))?;
-    let (rules, knobs) = acts_on_length(&[&stage.name], stage.at_p50_ns);
+    let (rules, knobs) = acts_on_probes(proto, &[&stage.name], stage.at_p50_ns);
     Some(Largest {
         stage: StageKey { name: stage.name.clone(), side: stage.side, direction: stage.direction },
         at_p50_ns: stage.at_p50_ns,

@@ -27,7 +27,7 @@ mod passes;
 mod stage;
 
 pub use acks::{ACK_POINT, AckDecoder, AckEvent};
-pub use acts::{acts_on, acts_on_all, acts_on_length, costless, is_in, only_costless, stages};
+pub use acts::{acts_on, acts_on_all, acts_on_length, acts_on_probes, costless, is_in, only_costless, stages};
 pub use blame::{StallBlame, blame, lines};
 pub use cost::cost;
 pub use drops::{DROP_POINTS, DropDecoder, DropEvent, functions};

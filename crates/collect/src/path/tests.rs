@@ -79,7 +79,13 @@ impl Host {
     }
 
     fn filter(mut self, iface: &str, kind: &str, to: &[u32]) -> Self {
-        let filter = Redirects { kind: kind.into(), to: to.to_vec(), opaque: kind == "bpf" };
+        let filter = Redirects {
+            kind: kind.into(),
+            to: to.to_vec(),
+            opaque: kind == "bpf",
+            program_id: None,
+            program_name: None,
+        };
         self.redirects.entry(iface.into()).or_default().push(filter);
         self
     }

@@ -203,12 +203,38 @@ fn whose(ask: &SocketAsk) -> String {
 
 fn cannot<T>(ask: &SocketAsk, why: &Reading<T>) -> Failure {
     let (kind, why) = why.why_not().unwrap_or_default();
-    Failure::new(format!("record a shape at {}: {kind}: {why}; run as root", whose(ask)))
+    let next = next(kind, why);
+    Failure::new(format!("record a shape at {}: {kind}: {why}{next}", whose(ask)))
+}
+
+/// What to do where the sockets or their datagrams cannot be read: more rights help only where some were denied.
+fn next(kind: &str, why: &str) -> &'static str {
+    match kind {
+        // Who named the capability said so already.
+        "denied" if why.contains("run as ") => "",
+        "denied" => "; run as root",
+        "absent" => "; it may have ended: start when the application runs",
+        _ => "; capture its packets with tcpdump -w, and give --from-pcap",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_rights_are_advised_only_where_they_help() {
+        let ask = SocketAsk { port: None, pid: Some(7), duration_ns: 1, burst_gap_ns: 1 };
+        let said = |why: Reading<()>| cannot(&ask, &why).to_string();
+        let absent = said(Reading::Absent("/proc/7/fd: no such file".into()));
+        assert!(absent.contains("process 7: absent: ") && absent.contains("start when"), "{absent}");
+        assert!(!absent.contains("root"), "{absent}");
+        assert!(said(Reading::Denied("open x".into())).ends_with("denied: open x; run as root"));
+        let once = said(Reading::Denied("open x; run as root, or with CAP_NET_RAW".into()));
+        assert_eq!(once.matches("run as root").count(), 1, "{once}");
+        let old = said(Reading::Unsupported("x".into()));
+        assert!(old.contains("unsupported: x; capture") && !old.contains("root"), "{old}");
+    }
 
     #[test]
     fn a_flow_is_named_by_what_is_known_of_it() {

@@ -124,17 +124,17 @@ pub(super) fn of(m: &Measurement, mut out: TraceDocument, unseen: &str) -> Optio
     out.sum_ratio = out.sum_p50_ns.zip(out.rtt.p50_ns).map(|(sum, rtt)| sum as f64 / rtt.max(1) as f64);
     out.notes
         .push("by stamps: shares are of the mean round trip, and the slowest probes are not taken apart".to_owned());
-    out.largest = largest(&shown);
+    out.largest = largest(&out.proto, &shown);
     Some(out)
 }
 
 /// The largest of the stages that stamps bound, with what acts on any stage that it spans.
-fn largest(shown: &[(&Bound, &Stage)]) -> Option<Largest> {
+fn largest(proto: &str, shown: &[(&Bound, &Stage)]) -> Option<Largest> {
     let (bound, stage) = shown
         .iter()
         .filter(|(_, s)| s.share.is_some())
         .max_by(|a, b| a.1.share.unwrap_or(0.0).total_cmp(&b.1.share.unwrap_or(0.0)))?;
-    let (rules, knobs) = lowlat_trace::acts_on_length(bound.spans, stage.time.p50_ns);
+    let (rules, knobs) = lowlat_trace::acts_on_probes(proto, bound.spans, stage.time.p50_ns);
     Some(Largest {
         stage: StageKey { name: bound.name.to_owned(), side: bound.side, direction: bound.direction },
         at_p50_ns: stage.time.p50_ns,

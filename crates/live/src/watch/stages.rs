@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lowlat_model::NotSeen;
 use lowlat_model::application::Owner;
 use lowlat_model::watch::WatchedStages;
+use lowlat_model::{NotSeen, Reading};
 use lowlat_os::clock;
 use lowlat_sys::Sys;
 use lowlat_trace::{Passes, Threads};
@@ -30,6 +30,10 @@ pub(super) struct StageTrace {
     passes: Passes,
     out: WatchedStages,
     too_many: bool,
+    /// Processes that ended before their threads could be listed.
+    ended: BTreeSet<u32>,
+    /// Process → why its threads could not be listed.
+    refused: BTreeMap<u32, String>,
     /// When the window that is open began, and whether nothing waited then.
     open: Option<(u64, bool)>,
     next: u64,
@@ -44,6 +48,8 @@ impl StageTrace {
             passes: Passes::default(),
             out: WatchedStages::default(),
             too_many: false,
+            ended: BTreeSet::new(),
+            refused: BTreeMap::new(),
             open: None,
             next: 0,
         })
@@ -62,17 +68,18 @@ impl StageTrace {
         }
         self.next = now.saturating_add(EVERY_NS);
         let pids: BTreeSet<u32> = owners.values().flatten().map(|o| o.pid).collect();
-        let tasks = |pid: &u32| sys.list(&format!("/proc/{pid}/task")).into_value().unwrap_or_default();
-        let mut threads: BTreeSet<u32> = pids.iter().flat_map(tasks).filter_map(|tid| tid.parse().ok()).collect();
-        self.too_many |= threads.len() > MOST_THREADS;
-        threads = threads.into_iter().take(MOST_THREADS).collect();
+        let found = tasks(sys, &pids);
+        self.too_many |= found.threads.len() > MOST_THREADS;
+        self.ended.extend(found.ended);
+        self.refused.extend(found.refused);
+        let threads: BTreeSet<u32> = found.threads.into_iter().take(MOST_THREADS).collect();
         let Some(first) = threads.first().copied() else { return Ok(()) };
         if threads != self.threads {
             let far = threads.iter().skip(1).copied().collect();
             self.tracer.keep_to(&Threads { near: first, far }).map_err(|why| unseen(&why))?;
             self.threads = threads;
         }
-        self.out.pids = pids.into_iter().collect();
+        self.out.pids = found.followed;
         self.tracer.on().map_err(|why| unseen(&why))?;
         self.open = Some((clock::monotonic(), empty));
         Ok(())
@@ -109,13 +116,74 @@ impl StageTrace {
         if self.too_many {
             not_seen.push(unseen(&format!("unsupported: of more than {MOST_THREADS} threads the first are followed")));
         }
+        not_seen.extend(self.refused.values().map(|why| unseen(why)));
         if self.out.windows == 0 && not_seen.is_empty() {
-            not_seen.push(unseen("absent: no thread of the watched sockets is visible; run as root"));
+            not_seen.push(unseen(&none_followed(&self.ended)));
         }
         (self.out, not_seen)
     }
 }
 
+/// The threads of some processes.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tasks {
+    threads: BTreeSet<u32>,
+    /// The processes that they are of.
+    followed: Vec<u32>,
+    /// Processes that are no more.
+    ended: Vec<u32>,
+    /// Process → why its threads could not be listed.
+    refused: BTreeMap<u32, String>,
+}
+
+fn tasks(sys: &dyn Sys, pids: &BTreeSet<u32>) -> Tasks {
+    let mut out = Tasks::default();
+    for &pid in pids {
+        match sys.list(&format!("/proc/{pid}/task")) {
+            Reading::Value(all) => {
+                out.threads.extend(all.iter().filter_map(|tid| tid.parse::<u32>().ok()));
+                out.followed.push(pid);
+            }
+            Reading::Absent(_) => out.ended.push(pid),
+            other => {
+                let (kind, why) = other.why_not().unwrap_or_default();
+                let next = if kind == "denied" { "; run as root" } else { "" };
+                out.refused.insert(pid, format!("{kind}: list the threads of process {pid}: {why}{next}"));
+            }
+        }
+    }
+    out
+}
+
+/// Why no window was recorded, although nothing refused one.
+fn none_followed(ended: &BTreeSet<u32>) -> String {
+    if ended.is_empty() {
+        return "absent: no process is known to hold the watched sockets; run as root to see those of others"
+            .to_owned();
+    }
+    let all: Vec<String> = ended.iter().map(u32::to_string).collect();
+    format!("absent: process {} ended before a window was recorded; start when the application runs", all.join(", "))
+}
+
 fn unseen(why: &str) -> NotSeen {
     NotSeen { fact: "the stages of its messages".to_owned(), why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::FakeSys;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_ended_one_that_may_not_be_seen_and_one_that_is_followed_are_told_apart() {
+        let sys =
+            FakeSys::new().file("/proc/7/task/7/comm", "a").file("/proc/7/task/9/comm", "b").denied("/proc/8/task");
+        let found = tasks(&sys, &BTreeSet::from([6, 7, 8]));
+        assert_eq!((found.threads, found.followed, found.ended), (BTreeSet::from([7, 9]), vec![7], vec![6]));
+        let why = &found.refused[&8];
+        assert!(why.starts_with("denied: list the threads of process 8: ") && why.ends_with("; run as root"), "{why}");
+        assert!(none_followed(&BTreeSet::from([6])).contains("process 6 ended"));
+        assert!(none_followed(&BTreeSet::new()).contains("run as root"));
+    }
 }

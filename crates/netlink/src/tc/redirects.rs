@@ -13,6 +13,9 @@ const TCMSG: usize = 20;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
 const ACT_KIND: u16 = 1;
+/// `TCA_BPF_NAME` and `TCA_BPF_ID` (include/uapi/linux/pkt_cls.h).
+const BPF_NAME: u16 = 7;
+const BPF_ID: u16 = 11;
 const ACT_OPTIONS: u16 = 2;
 const MIRRED_PARMS: u16 = 2;
 /// `struct tc_mirred` (include/uapi/linux/tc_act/tc_mirred.h): five words of `tc_gen`, then what it does and where.
@@ -44,6 +47,10 @@ pub struct RedirectsMessage {
     /// Where packets go cannot be read: a program decides (`bpf`), or the classifier is one whose actions are not
     /// known.
     pub opaque: bool,
+    /// The number of the program of a `bpf` filter (`TCA_BPF_ID`).
+    pub program_id: Option<u32>,
+    /// The name that its owner gave the program (`TCA_BPF_NAME`).
+    pub program_name: Option<String>,
 }
 
 /// The filters at one place of a link: `parent` as a number, `0xffff_fff2` for what comes in by `ingress` or `clsact`,
@@ -66,7 +73,7 @@ pub fn parse(payload: &[u8]) -> Result<Option<RedirectsMessage>, Malformed> {
     let Some(options) = attrs.get(TCA_OPTIONS) else { return Ok(None) };
     let options = options.nested()?;
     let Some((_, at)) = ACTIONS.iter().find(|(name, _)| *name == kind) else {
-        return Ok(Some(RedirectsMessage { kind, to: Vec::new(), opaque: true }));
+        return Ok(Some(RedirectsMessage { kind, to: Vec::new(), opaque: true, program_id: None, program_name: None }));
     };
     let mut to = Vec::new();
     let mut opaque = kind == "bpf";
@@ -78,7 +85,10 @@ pub fn parse(payload: &[u8]) -> Result<Option<RedirectsMessage>, Malformed> {
             _ => {}
         }
     }
-    Ok(Some(RedirectsMessage { kind, to, opaque }))
+    let is_program = kind == "bpf";
+    let program_id = options.get(BPF_ID).filter(|_| is_program).and_then(|id| u32_at(id.data, 0));
+    let program_name = if is_program { options.text(BPF_NAME) } else { None };
+    Ok(Some(RedirectsMessage { kind, to, opaque, program_id, program_name }))
 }
 
 fn redirected(action: Attrs<'_>) -> Result<Option<u32>, Malformed> {
@@ -114,6 +124,21 @@ mod tests {
         assert!(filter("matchall", 2, 2).to.is_empty(), "a mirror sends a copy");
         assert!(filter("bpf", 1, 1).opaque && filter("unheard-of", 1, 1).opaque);
         assert!(!filter("flower", 3, 1).opaque);
+    }
+
+    #[test]
+    fn a_program_has_its_number_and_its_name() {
+        let filter = |kind: &str| {
+            let mut bytes = vec![0; TCMSG];
+            bytes.extend(crate::message::attrs(|m| {
+                m.text(TCA_KIND, kind)
+                    .nest(TCA_OPTIONS, |m| m.text(BPF_NAME, "agent.o:[tc]").attr(BPF_ID, &77_u32.to_ne_bytes()))
+            }));
+            let found = parse(&bytes).unwrap().unwrap();
+            (found.program_id, found.program_name)
+        };
+        assert_eq!(filter("bpf"), (Some(77), Some("agent.o:[tc]".to_owned())));
+        assert_eq!(filter("matchall"), (None, None), "the numbers mean something else there");
     }
 
     proptest! {

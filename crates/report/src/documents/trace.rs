@@ -5,8 +5,7 @@ use lowlat_model::{Measurement, TraceDocument};
 
 use crate::drawing::{Plot, Stage};
 use crate::figures::{line, percent, seconds, signed_time, time};
-use crate::fill::fill;
-use crate::page::{Block, Id, Section, Table, WIDTH, text_at};
+use crate::page::{Block, Id, Section, Table, text_at};
 
 /// Cells of the waterfall: with them the table fits into 80 columns.
 const BAR: usize = 16;
@@ -115,18 +114,6 @@ fn key(s: &TraceStage) -> StageKey {
     StageKey { name: s.name.clone(), side: s.side, direction: s.direction }
 }
 
-/// A text in at most so many lines of a terminal of 80 columns; what is longer ends with an ellipsis.
-fn bounded(text: &str, lines: usize) -> Block {
-    let fits = |text: &str| {
-        let mut out = String::new();
-        fill(&mut out, "", text, 2, WIDTH);
-        out.lines().count() <= lines
-    };
-    let words: Vec<&str> = text.split(' ').collect();
-    let shorter = || (1..words.len()).rev().map(|n| format!("{} …", words[..n].join(" "))).find(|text| fits(text));
-    Block::Words(if fits(text) { text.to_owned() } else { shorter().unwrap_or_default() })
-}
-
 /// With the direction, where there is no list.
 fn named(key: &StageKey) -> String {
     line(&key.words())
@@ -158,8 +145,8 @@ fn waterfall(d: &TraceDocument, rows: Option<usize>) -> Vec<Block> {
     if let Some(l) = &d.largest {
         let (words, acting) = (largest(l, d.conspicuous.is_some()), acts(l, rows.map_or(ACTS, |_| SCREEN_ACTS)));
         let lines = |most| if rows.is_some() { most } else { usize::MAX };
-        blocks.push(bounded(&words, lines(TEXT_LINES)));
-        blocks.extend(acting.map(|acts| bounded(&acts, lines(ACT_LINES))));
+        blocks.push(Block::Bounded(words, lines(TEXT_LINES)));
+        blocks.extend(acting.map(|acts| Block::Bounded(acts, lines(ACT_LINES))));
     }
     blocks
 }
@@ -275,9 +262,11 @@ fn there(l: &Largest) -> &'static str {
 /// The stages at the end of a measurement, on one screen.
 pub(crate) fn waterfall_of(m: &Measurement) -> Option<Section> {
     let blocks: Vec<Block> = match (&m.trace, &m.trace_why_not) {
-        (Some(d), _) => std::iter::once(bounded(&seen_by(d), SEEN_LINES)).chain(waterfall(d, Some(ROWS))).collect(),
+        (Some(d), _) => {
+            std::iter::once(Block::Bounded(seen_by(d), SEEN_LINES)).chain(waterfall(d, Some(ROWS))).collect()
+        }
         (None, Some(why)) => {
-            vec![bounded(&format!("not seen: {}; `lowlat trace` shows them", line(why)), SEEN_LINES)]
+            vec![Block::Bounded(format!("not seen: {}; `lowlat trace` shows them", line(why)), SEEN_LINES)]
         }
         (None, None) => return None,
     };
@@ -299,12 +288,12 @@ pub(crate) fn waterfall_of_run(stages: &RunStages) -> Section {
     let mut blocks = Vec::new();
     match (&stages.before, &stages.after) {
         (Some(before), Some(after)) => {
-            blocks.push(bounded(&seen_by_both(before, after), RUN_SEEN_LINES));
+            blocks.push(Block::Bounded(seen_by_both(before, after), RUN_SEEN_LINES));
             blocks.push(side_by_side(before, after));
             blocks.extend(unseen_in_short(&after.stages));
         }
         (Some(d), None) | (None, Some(d)) => {
-            blocks.push(bounded(&seen_by(d), RUN_SEEN_LINES));
+            blocks.push(Block::Bounded(seen_by(d), RUN_SEEN_LINES));
             blocks.extend(waterfall(&TraceDocument { largest: None, ..d.clone() }, Some(RUN_ROWS + 1)));
         }
         (None, None) => {}
@@ -400,13 +389,13 @@ fn led_to(stages: &RunStages) -> Vec<Block> {
         (None, Some(l)) => Some(format!("largest after: {} of the median round trip", one(l))),
         (None, None) => None,
     };
-    blocks.extend(text.map(|text| bounded(&text, TEXT_LINES)));
-    blocks.extend(before.map(|l| bounded(&explained(&l, stages), TEXT_LINES)));
+    blocks.extend(text.map(|text| Block::Bounded(text, TEXT_LINES)));
+    blocks.extend(before.map(|l| Block::Bounded(explained(&l, stages), TEXT_LINES)));
     if !stages.tried_last.is_empty() {
         let text = format!("tried last, since their stages cost nothing here: {}", few(&stages.tried_last, ACTS));
-        blocks.push(bounded(&text, 1));
+        blocks.push(Block::Bounded(text, 1));
     }
-    blocks.extend(stages.why_not.as_ref().map(|why| bounded(&format!("not seen: {}", line(why)), 1)));
+    blocks.extend(stages.why_not.as_ref().map(|why| Block::Bounded(format!("not seen: {}", line(why)), 1)));
     blocks
 }
 
@@ -450,7 +439,7 @@ fn unseen_in_short(stages: &[TraceStage]) -> Option<Block> {
     if !passed_by.is_empty() {
         parts.push(format!("{} that no probe passed through", passed_by.len()));
     }
-    (!parts.is_empty()).then(|| bounded(&format!("unseen: {}", parts.join("; ")), TEXT_LINES))
+    (!parts.is_empty()).then(|| Block::Bounded(format!("unseen: {}", parts.join("; ")), TEXT_LINES))
 }
 
 fn largest(l: &Largest, conspicuous: bool) -> String {
@@ -510,6 +499,7 @@ mod tests {
     use lowlat_model::{NotSeen, Quantiles};
 
     use super::*;
+    use crate::page::WIDTH;
 
     fn stage(name: &str, side: Side, (ns, share): (u64, f64)) -> TraceStage {
         TraceStage {

@@ -218,7 +218,7 @@ fn write(h: &mut Html, section: &Section) {
     h.element("h2", &[], &section.title);
     for block in &section.blocks {
         match block {
-            Block::Words(words) => h.element("p", &[], words),
+            Block::Words(words) | Block::Bounded(words, _) => h.element("p", &[], words),
             Block::List(items) => {
                 h.open("ul", &[]);
                 for item in items {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{application, not, os, ptp};
 use crate::query::{
-    DriverInfo, InterfaceAddress, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, RouteEntry, XskSocket,
+    DriverInfo, HookProgram, InterfaceAddress, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, RouteEntry, XskSocket,
 };
 use crate::{hex, reading_of_errno};
 
@@ -277,30 +277,45 @@ fn in_use(text: &str, name: &str) -> Option<u64> {
     words.find(|w| *w == "inuse").and_then(|_| words.next()?.parse().ok())
 }
 
-/// Programs of tcx at each interface, both directions together; those without any are left out.
+/// Programs of tcx at each interface; those without any are left out.
 fn tcx_programs() -> Json {
     let links = match reading(route::link::links()) {
         Reading::Value(links) => links,
         other => return other.map(|_| serde_json::Value::Null),
     };
-    let mut all: BTreeMap<String, u32> = BTreeMap::new();
+    let mut found = Vec::new();
     for link in links {
-        for hook in [bpf::Tcx::Ingress, bpf::Tcx::Egress] {
+        for (hook, place) in [(bpf::Tcx::Ingress, "ingress"), (bpf::Tcx::Egress, "egress")] {
             match bpf::tcx_programs(link.index, hook) {
-                Ok(0) => {}
-                Ok(n) => *all.entry(link.name.clone()).or_default() += n,
+                Ok(programs) => found.extend(programs.into_iter().map(|p| (link.name.clone(), place, p))),
                 // An interface that went away since it was listed has none.
                 Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
                 Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
-                    return Reading::Unsupported(
-                        "count the programs of tcx: the kernel has no tcx (before 6.6)".into(),
-                    );
+                    return Reading::Unsupported("list the programs of tcx: the kernel has no tcx (before 6.6)".into());
                 }
-                Err(e) => return os_answer("count the programs of tcx", Err::<(), _>(e)),
+                Err(e) => return os_answer("list the programs of tcx", Err::<(), _>(e)),
             }
         }
     }
+    let owners = link_owners(&found.iter().filter_map(|(_, _, p)| p.link).collect());
+    let mut all: BTreeMap<String, Vec<HookProgram>> = BTreeMap::new();
+    for (iface, hook, p) in found {
+        let owner = p.link.and_then(|link| owners.get(&link).cloned());
+        all.entry(iface).or_default().push(HookProgram { hook: hook.to_owned(), id: p.id, name: p.name, owner });
+    }
     json(&all)
+}
+
+/// Number of a link of BPF → `name (pid)` of a process that holds it (kernel/bpf/syscall.c, `bpf_link_show_fdinfo`).
+fn link_owners(links: &BTreeSet<u32>) -> BTreeMap<u32, String> {
+    holders(links, &|fd| {
+        let target = std::fs::read_link(fd).ok()?;
+        // `bpf-link` in Linux 5.7, `bpf_link` since.
+        target.to_str().filter(|t| t.starts_with("anon_inode:bpf") && t.ends_with("link"))?;
+        let info = fd.parent()?.with_file_name("fdinfo").join(fd.file_name()?);
+        let text = std::fs::read_to_string(info).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("link_id:")?.trim().parse().ok())
+    })
 }
 
 /// The usual names of congestion controls (Documentation/networking/ip-sysctl.rst, tcp_available_congestion_control) without
@@ -326,20 +341,27 @@ fn xsk_sockets(all: Vec<diag::XskSocketMessage>) -> Vec<XskSocket> {
     all.into_iter().map(from).collect()
 }
 
-/// Inode of a socket → `name (pid)` of a process that holds it. Processes whose descriptors may not be read own nothing.
+/// Inode of a socket → `name (pid)` of a process that holds it.
 fn owners(inodes: &BTreeSet<u32>) -> BTreeMap<u32, String> {
+    holders(inodes, &|fd| {
+        let target = std::fs::read_link(fd).ok()?;
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    })
+}
+
+/// What is looked for → `name (pid)` of a process with a descriptor that is one of them. Processes whose descriptors may not
+/// be read hold nothing.
+fn holders(sought: &BTreeSet<u32>, number: &dyn Fn(&std::path::Path) -> Option<u32>) -> BTreeMap<u32, String> {
     let mut found = BTreeMap::new();
-    if inodes.is_empty() {
+    if sought.is_empty() {
         return found;
     }
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     for (pid, dir) in entries.filter_map(|e| Some((e.file_name().into_string().ok()?.parse::<u32>().ok()?, e.path()))) {
         for fd in std::fs::read_dir(dir.join("fd")).into_iter().flatten().flatten() {
-            let Ok(target) = std::fs::read_link(fd.path()) else { continue };
-            let inode = target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
-            if let Some(inode) = inode.filter(|i| inodes.contains(i)) {
+            if let Some(one) = number(&fd.path()).filter(|n| sought.contains(n)) {
                 let name = std::fs::read_to_string(dir.join("comm")).unwrap_or_default();
-                found.entry(inode).or_insert_with(|| format!("{} ({pid})", name.trim()));
+                found.entry(one).or_insert_with(|| format!("{} ({pid})", name.trim()));
             }
         }
     }

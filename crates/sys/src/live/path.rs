@@ -52,7 +52,13 @@ pub(super) fn redirects(iface: &str) -> Result<Vec<Redirects>, Error> {
     let mut all = Vec::new();
     for place in PLACES {
         for f in filters::at(index, place)? {
-            let one = Redirects { kind: f.kind, to: f.to, opaque: f.opaque };
+            let one = Redirects {
+                kind: f.kind,
+                to: f.to,
+                opaque: f.opaque,
+                program_id: f.program_id,
+                program_name: f.program_name,
+            };
             // `ingress` has one list of filters, which each place of it shows.
             if !all.contains(&one) {
                 all.push(one);

@@ -131,6 +131,10 @@ impl Mask {
             Q::Driver(_) | Q::Uname => json(value, &mut |t| self.replace_words(t)),
             // What runs on a host is its owner's business.
             Q::XskSockets => without(value, "owner"),
+            Q::Redirects(_) => json(without(value, "program_name"), &mut |t| self.addresses(t)),
+            Q::TcxPrograms => {
+                json(of_each(value, &|all| without(without(all, "owner"), "name")), &mut |t| self.text(t))
+            }
             Q::Links | Q::Stack | Q::Addresses | Q::Routes | Q::Qdiscs | Q::TcpSockets | Q::NftRules => {
                 json(value, &mut |t| self.text(t))
             }
@@ -168,6 +172,14 @@ impl Mask {
 fn without(mut value: serde_json::Value, key: &str) -> serde_json::Value {
     for object in value.as_array_mut().into_iter().flatten().filter_map(|v| v.as_object_mut()) {
         object.remove(key);
+    }
+    value
+}
+
+/// An object with each of its values changed.
+fn of_each(mut value: serde_json::Value, change: &dyn Fn(serde_json::Value) -> serde_json::Value) -> serde_json::Value {
+    for one in value.as_object_mut().into_iter().flat_map(|o| o.values_mut()) {
+        *one = change(one.take());
     }
     value
 }

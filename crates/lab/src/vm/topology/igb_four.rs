@@ -2,7 +2,7 @@ use super::{HostNetwork, VmTopology};
 
 /// Four igb: `eth0` and `eth2` make an active-backup bond of the near end, linked with `eth1` at the far end; `eth3`
 /// stands alone next to them. Path and addresses are those of [`super::IGB_PAIR`], but on a VLAN of the bond,
-/// `bond0.5`. macvlan and WireGuard are loaded for who asks. A hub joins the first three, so the bond's backup hears
+/// `bond0.5`. macvlan, WireGuard, team and ipvlan are loaded for who asks. A hub joins the first three, so the bond's backup hears
 /// what the active one does, as on a switch that floods.
 pub const IGB_FOUR: VmTopology = VmTopology {
     name: "igb-four",
@@ -35,7 +35,7 @@ pub const IGB_FOUR: VmTopology = VmTopology {
         "igb,netdev=b0,bus=rp4,mac=52:54:00:00:00:04,romfile=",
     ],
     cmdline: "",
-    modules: &["igb", "bonding", "8021q", "macvlan", "wireguard"],
+    modules: &["igb", "bonding", "8021q", "macvlan", "wireguard", "team", "ipvlan"],
     setup: "\
 ip netns add far
 ip link set eth1 netns far
