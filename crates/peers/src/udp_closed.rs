@@ -52,6 +52,8 @@ const SHORT_NS: Ns = 20_000_000;
 const BY_CHANCE: f64 = 2e-4;
 /// Fewer gaps between answers than this say nothing of their evenness.
 const FEW_GAPS: usize = 5;
+/// The part of a limit's gaps that are no even ones, where the path loses some probes too.
+const OUTSIDE: f64 = 0.05;
 /// Linux counts its global limit anew each fiftieth of a second (`icmp_global_allow`, net/ipv4/icmp.c).
 const REFILL_NS: Ns = 60_000_000;
 
@@ -197,9 +199,11 @@ impl Tally {
         if answered(tail) * 4 >= tail.len() * 3 {
             return Cause::Little;
         }
+        // With two answers at least, which loss in bursts does not keep apart.
+        let apart = self.period().is_some() && tail.windows(2).filter(|w| w[0] && w[1]).count() * 8 <= answered(tail);
         // One more than were seen: a share of none would say that none can be.
         let later = (answered(rest) + 1) as f64 / (rest.len() + 1) as f64;
-        if at_least(answered(first), first.len(), later.min(1.0)) < BY_CHANCE {
+        if apart && later < 0.25 && at_least(answered(first), first.len(), later) < BY_CHANCE {
             return Cause::Limit;
         }
         evenness(tail)
@@ -217,7 +221,7 @@ impl Tally {
         let over = self.lasted(TIMED_MOST_NS) && !silent;
         over || match self.cause() {
             Cause::Little | Cause::Loss => true,
-            Cause::Limit => self.period().is_some(),
+            Cause::Limit => true,
             Cause::Unknown => false,
         }
     }
@@ -229,8 +233,9 @@ impl Tally {
             Cause::Limit => true,
             Cause::Little | Cause::Loss => false,
             Cause::Unknown => {
-                let tail = self.judged().split_off(self.front.min(self.judged().len()));
-                self.front > 0 && answered(&tail) > 0 && answered(&tail) * 8 < tail.len()
+                let judged = self.judged();
+                let tail = judged.get(self.front..).unwrap_or_default();
+                self.front > 0 && answered(&judged) > 0 && answered(tail) * 8 < tail.len()
             }
         }
     }
@@ -276,9 +281,9 @@ fn evenness(probes: &[bool]) -> Cause {
     if by_chance < BY_CHANCE && variance < 0.75 * mean * (mean - 1.0) {
         return Cause::Limit;
     }
-    // So many gaps of a limit would have shown it.
-    let had_it_been = 2.0 * at_least(gaps.len(), gaps.len(), share);
-    if had_it_been < BY_CHANCE / 4.0 { Cause::Loss } else { Cause::Unknown }
+    // Too many for a limit on a path that loses some.
+    let outside = gaps.len() - within((low, high));
+    if at_least(outside, gaps.len(), OUTSIDE) < BY_CHANCE { Cause::Loss } else { Cause::Unknown }
 }
 
 /// The chance that of `n` independent events of chance `p` at least `k` happen.
@@ -538,6 +543,9 @@ mod tests {
         // One in half a second, and none more at first: as routers have it.
         let mut engine = Limited::new(500 * MS, 1, Loses::Each(0));
         assert_eq!(opened(&mut engine, 0).min_interval(), Some(563 * MS));
+        // Longer than it is looked for.
+        let peer = opened(&mut Limited::new(5_000 * MS, 6, Loses::Each(0)), 0);
+        assert_eq!(peer.min_interval(), Some(TIMED_MOST_NS));
     }
 
     #[test]
@@ -554,7 +562,9 @@ mod tests {
     #[test]
     fn a_stop_ends_it_at_once_and_the_deadline_holds() {
         // In the burst, while answers are timed, and in the rest after it.
-        for n in [3, 60, 214] {
+        let mut engine = Limited::new(1_000 * MS, 6, Loses::Each(0));
+        opened(&mut engine, 0);
+        for n in [3, 60, engine.sent] {
             let flag: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
             let mut engine = Limited { stops: Some((n, flag)), ..Limited::new(1_000 * MS, 6, Loses::Each(0)) };
             let mut peer = UdpClosed::new(&PeerOptions { message_len: 64, ..PeerOptions::default() });
