@@ -1,5 +1,7 @@
 //! IRTT's handshake and answers: what a server says, as it stands or sealed with the shared key.
 
+use std::sync::atomic::AtomicBool;
+
 use lowlat_peers::{Decoded, Key, PeerOptions, find};
 use lowlat_transport::{Caps, Engine, EngineError, Got, Ns, clock};
 
@@ -45,7 +47,7 @@ pub fn run(mut data: &[u8]) {
     let caps = Caps { max_message: 1400, spins: true, words: String::new(), costs: String::new() };
     let mut server = Server { caps, rest: data };
     // 20 µs: as long as the answers last, and one more look.
-    let opened = peer.open(&mut server, clock::now() + 20_000);
+    let opened = peer.open(&mut server, clock::now() + 20_000, &AtomicBool::new(false));
     if let Err(e) = &opened {
         let line = e.to_string();
         assert!(!line.contains('\n') && line.len() < 1000, "{line}");

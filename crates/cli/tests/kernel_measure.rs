@@ -5,13 +5,15 @@ mod common;
 
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lowlat_model::shape::ShapePacket;
 use lowlat_model::{FlowShape, Schema};
 use serde_json::Value;
 
-use common::lab::{FAR, IFACE, Lab};
+use common::lab::{FAR, IFACE, Lab, in_netns};
 use common::{Scratch, Started, run};
 
 #[test]
@@ -615,6 +617,77 @@ fn a_host_that_runs_nothing_of_ours_is_measured_politely() {
     let at = format!("{FAR}:8620");
     let none = lab.run(&scratch, &["measure", &at, "--peer", "none", "--count", "5", "--json"]).exits(0).json();
     assert_eq!(none["proto"], "tcp-connect");
+}
+
+/// This host's kernel asks the same neighbour from the same address, again and again: its answers look like ours. Exchanges that two
+/// answers came to are counted and made again, and no probe is lost for them.
+#[test]
+fn an_exchange_of_the_kernel_s_own_is_not_taken_for_ours() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let measure = |mode: &str| {
+        let args = ["measure", FAR, "--proto", "arp", "--iface", IFACE, "--mode", mode, "--rate", "2000", "--json"];
+        lab.run(&scratch, &[&args[..], &["--count", "4000"]].concat()).exits(0).json()
+    };
+    let doubtful = |m: &Value| m["engine_state"]["options"].to_string().contains("doubtful exchanges");
+    let alone = measure("ping-pong");
+    assert!(!doubtful(&alone) && alone["foreign"] == 0, "{alone:#}");
+    for (mode, said) in [("ping-pong", "left out, and made again"), ("open-loop", "the later answer counts")] {
+        let ends = Arc::new(AtomicBool::new(false));
+        let (near, flag) = (lab.near.clone(), Arc::clone(&ends));
+        let asks = std::thread::spawn(move || {
+            in_netns(&near, move || {
+                let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+                while !flag.load(Ordering::Relaxed) {
+                    // Without an entry the kernel asks before the datagram leaves.
+                    assert!(Command::new("ip").args(["neigh", "flush", "dev", IFACE]).status().unwrap().success());
+                    let _ = socket.send_to(&[0], (FAR, 9));
+                }
+            });
+        });
+        let m = measure(mode);
+        ends.store(true, Ordering::Relaxed);
+        asks.join().unwrap();
+        assert!(doubtful(&m) && m["engine_state"].to_string().contains(said), "{m:#}");
+        assert!(m["foreign"].as_u64().unwrap() > 0 && m["lost"] == 0, "{m:#}");
+    }
+}
+
+/// A path that loses four in ten probes is no far end that keeps answers back.
+#[test]
+fn losses_on_the_way_to_a_closed_port_are_losses() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.far_sh("echo 0 > /proc/sys/net/ipv4/icmp_ratelimit");
+    for line in [
+        "add table inet t",
+        "add chain inet t in { type filter hook input priority 0; }",
+        "add rule inet t in meta l4proto udp numgen random mod 100 < 40 drop",
+    ] {
+        lab.far_sh(&format!("nft '{line}'"));
+    }
+    let args =
+        ["measure", FAR, "--proto", "udp-closed", "--iface", IFACE, "--count", "200", "--timeout", "50ms", "--json"];
+    let m = lab.run(&scratch, &args).exits(0).json();
+    let said = m["warnings"].to_string();
+    assert!(said.contains("one request per 10 ms") && !said.contains("limits its ICMP errors"), "{m:#}");
+    // Five standard deviations of 200 probes.
+    assert!((45..=115).contains(&m["lost"].as_u64().unwrap()), "{m:#}");
+}
+
+/// What limits the far end is found once, and not at each round of a comparison.
+#[test]
+fn the_limit_of_a_closed_port_is_found_once_for_a_comparison() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    // The second of the two lines `Udp:` has the figures: InDatagrams, NoPorts (proc_pid_net(5)).
+    let asked = || -> u64 { lab.far_sh("awk '/^Udp: [0-9]/ { print $3 }' /proc/net/snmp").parse().unwrap() };
+    lab.far_sh("echo 40 > /proc/sys/net/ipv4/icmp_ratelimit");
+    let args = ["compare", "block", "spin", "--target", FAR, "--iface", IFACE, "--proto", "udp-closed", "--pairs", "2"];
+    let before = asked();
+    let c = lab.run(&scratch, &[&args[..], &["--json"]].concat());
+    c.exits(0);
+    let sent = asked() - before;
+    assert!(c.err.contains("limits its ICMP errors"), "{c:#?}");
+    eprintln!("{sent} datagrams");
+    assert!(sent < 300, "{sent}");
 }
 
 /// A port where nobody listens: the far kernel's errors are the answers. Its limit on them is named and sets the pace, and what

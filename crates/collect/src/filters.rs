@@ -61,12 +61,12 @@ pub(crate) fn read(sys: &dyn Sys) -> Filters {
 /// The programs at both hooks. A kernel without one of them has those of the other.
 fn programs(
     tc: &Reading<Vec<(TcFilter, Option<HookProgram>)>>,
-    tcx: &Reading<BTreeMap<String, Vec<query::HookProgram>>>,
+    tcx: &Reading<BTreeMap<String, Vec<query::AttachedProgram>>>,
 ) -> Reading<Vec<HookProgram>> {
     let missing = |kind: Option<&str>| matches!(kind, Some("absent" | "unsupported"));
     let of_tc = tc.as_ref().map(|all| all.iter().filter_map(|(_, program)| program.clone()).collect::<Vec<_>>());
     let of_tcx = tcx.as_ref().map(|all| {
-        let at = |iface: &str, p: &query::HookProgram| HookProgram {
+        let at = |iface: &str, p: &query::AttachedProgram| HookProgram {
             iface: iface.to_owned(),
             hook: format!("tcx {}", p.hook),
             id: Some(p.id),
@@ -230,7 +230,7 @@ mod tests {
         };
         let bpf = || TcFilter { iface: "a".into(), kind: "bpf".into() };
         let tc = Reading::Value(vec![(bpf(), Some(one("tc")))]);
-        let program = query::HookProgram { hook: "egress".into(), id: 7, name: Some("x".into()), owner: None };
+        let program = query::AttachedProgram { hook: "egress".into(), id: 7, name: Some("x".into()), owner: None };
         let tcx = Reading::Value(BTreeMap::from([("a".to_owned(), vec![program])]));
         assert_eq!(programs(&tc, &tcx), Reading::Value(vec![one("tcx egress"), one("tc")]), "tcx comes first");
         assert_eq!(programs(&tc, &Reading::Unsupported("6.1".into())), Reading::Value(vec![one("tc")]));

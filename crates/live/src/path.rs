@@ -1,10 +1,11 @@
 //! One path: where the far end is, how it is probed, and with which engine. Opens engines and peers by name.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lowlat_model::bypass_verdict::Extent;
 use lowlat_model::tune::Placement;
-use lowlat_peers::{Key, Peer, PeerOptions};
+use lowlat_peers::{FoundPace, Key, Peer, PeerOptions};
 use lowlat_transport::{DpdkPort, Endpoint, Engine, EngineError, Proto};
 use lowlat_transport_uring::RingOptions;
 
@@ -73,6 +74,26 @@ pub struct ProbePath {
     pub busy_poll_us: Option<u32>,
     /// The port of the engine `dpdk`.
     pub dpdk: Option<DpdkPort>,
+    /// What sessions found of the far end's pace.
+    pub found: Found,
+}
+
+/// What the first session on a path found of the far end's pace, for all later ones: a path's clones have it in common.
+#[derive(Debug, Clone, Default)]
+pub struct Found(Arc<Mutex<Option<FoundPace>>>);
+
+impl Found {
+    /// What is known.
+    pub fn known(&self) -> Option<FoundPace> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a session found. One that found nothing takes nothing away.
+    pub(crate) fn keep(&self, found: Option<FoundPace>) {
+        if found.is_some() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        }
+    }
 }
 
 /// How a path is to be probed, before its target is resolved.
@@ -242,6 +263,7 @@ impl ProbePath {
             key,
             busy_poll_us,
             dpdk: ask.dpdk.clone(),
+            found: Found::default(),
         };
         Ok(first.that_answers(&all))
     }
@@ -251,7 +273,10 @@ impl ProbePath {
         if all.len() < 2 {
             return self;
         }
-        let to = |n: usize| Self { remote: all[n], silent: all[..n].to_vec(), ..self.clone() };
+        let to = |n: usize| {
+            // Each address may be another host's.
+            Self { remote: all[n], silent: all[..n].to_vec(), found: Found::default(), ..self.clone() }
+        };
         let answers = |path: &Self| crate::probe::reach(path, lowlat_transport::block::NAME).is_ok();
         (0..all.len()).map(to).find(answers).unwrap_or(self)
     }
@@ -300,6 +325,7 @@ impl ProbePath {
             duration_ns,
             interval_ns,
             stamps: self.stamps,
+            found: self.found.known(),
         };
         Ok((entry.make)(&options))
     }

@@ -3,7 +3,9 @@
 use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, RunningLoad};
 use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
-use lowlat_measure::{Context, Mode, Pattern, Probe, ProbeSession, Progress, SampleSink, Samples, Spec, Warmup};
+use lowlat_measure::{
+    Context, MeasureError, Mode, Pattern, Probe, ProbeSession, Progress, SampleSink, Samples, Spec, Warmup,
+};
 use lowlat_model::engine::{EngineOption, EngineState, RoundCost};
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::{Measurement, samples_needed};
@@ -536,10 +538,22 @@ pub(crate) fn open<'a>(
     engine: &'a mut dyn Engine,
     peer: &'a mut dyn Peer,
 ) -> Result<ProbeSession<'a>, Failure> {
-    let session = ProbeSession::open_unless(engine, peer, spec.size, ask.path.timeout_ns, signals::stop())
+    let session = begun(ask.path, spec.size, engine, peer)
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
     // From here on a signal ends the round, and what was measured so far is reported.
     signals::at_stake();
+    Ok(session)
+}
+
+/// A session on this path, with probes of `size` bytes; what it found is there for the next one.
+fn begun<'a>(
+    path: &ProbePath,
+    size: usize,
+    engine: &'a mut dyn Engine,
+    peer: &'a mut dyn Peer,
+) -> Result<ProbeSession<'a>, MeasureError> {
+    let session = ProbeSession::open_unless(engine, peer, size, path.timeout_ns, signals::stop())?;
+    path.found.keep(session.found());
     Ok(session)
 }
 
@@ -605,9 +619,8 @@ pub(crate) fn pace(session: &ProbeSession<'_>) -> (Option<u64>, bool) {
 fn pace_of(path: &ProbePath, engine: &str) -> Result<(Option<u64>, bool), Failure> {
     let mut engine = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
-    let session =
-        ProbeSession::open_unless(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
-            .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+    let session = begun(path, path.size, engine.as_mut(), peer.as_mut())
+        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     let found = pace(&session);
     session.close();
     Ok(found)
@@ -673,9 +686,8 @@ fn no_sink(error: lowlat_measure::MeasureError) -> Failure {
 pub fn reach(path: &ProbePath, engine: &str) -> Result<(), Failure> {
     let mut engine_open = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
-    let session =
-        ProbeSession::open_unless(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
-            .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+    let session = begun(path, path.size, engine_open.as_mut(), peer.as_mut())
+        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     session.close();
     Ok(())
 }

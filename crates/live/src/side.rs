@@ -86,6 +86,13 @@ impl ComparedSide {
         crate::optimize::spare_the_link("compare by", [self.engine.as_str()], &self.path, &Live::new())
     }
 
+    /// Takes what is found of the far end's pace from the other side, where both ask one far end.
+    pub fn shares_with(&mut self, other: &Self) {
+        if (self.path.remote, &self.path.peer) == (other.path.remote, &other.path.peer) {
+            self.path.found = other.path.found.clone();
+        }
+    }
+
     /// Whether the target answers.
     pub fn reach(&self) -> Result<(), Failure> {
         probe::reach(&self.path, &self.engine)

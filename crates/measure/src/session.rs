@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::engine::EngineState;
 use lowlat_os::cpu;
-use lowlat_peers::{Decoded, Peer};
+use lowlat_peers::{Decoded, FoundPace, Peer};
 use lowlat_transport::thread::{ExactSleeps, WithoutRseq};
 use lowlat_transport::{Engine, Flow, Ns, StampAt, StampSet, clock};
 
@@ -132,7 +132,11 @@ impl<'a> ProbeSession<'a> {
         let probe = Spec { size, timeout_ns: timeout_ns.max(1), ..Spec::default() };
         probe.check(peer.message_sizes())?;
         engine.set_framing(peer.framing());
-        peer.open(engine, clocks.now().saturating_add(timeout_ns))?;
+        peer.open(engine, clocks.now().saturating_add(timeout_ns.max(peer.opens_within())), stop)?;
+        if stop.load(Ordering::Relaxed) {
+            engine.rest();
+            return Err(MeasureError::Stopped);
+        }
         let largest = engine.caps().max_message.max(size);
         // One byte more than the largest answer: a longer one is then seen to be longer, not taken for it.
         let mut session = Self {
@@ -157,6 +161,11 @@ impl<'a> ProbeSession<'a> {
     /// See [`Peer::limits_answers`].
     pub fn limits_answers(&self) -> bool {
         self.peer.limits_answers()
+    }
+
+    /// See [`Peer::found`].
+    pub fn found(&self) -> Option<FoundPace> {
+        self.peer.found()
     }
 
     /// Probes that were sent, the greetings included.

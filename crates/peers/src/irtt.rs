@@ -11,6 +11,8 @@
 //! `DefaultMinInterval`) and does not answer faster ones (`sconn.go`, `ShortInterval`). Of the optional fields we
 //! request only the two monotonic timestamps.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use lowlat_transport::{Engine, EngineError, Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
@@ -252,7 +254,7 @@ impl Peer for Irtt {
         (self.token_at() + 8 + 4 + 16, LONGEST)
     }
 
-    fn open(&mut self, engine: &mut dyn Engine, until: Ns) -> Result<(), EngineError> {
+    fn open(&mut self, engine: &mut dyn Engine, until: Ns, stop: &AtomicBool) -> Result<(), EngineError> {
         let fail = |why: String, next: &str| EngineError::Unreachable {
             what: "open a session at the irtt server".to_owned(),
             why,
@@ -262,6 +264,9 @@ impl Peer for Irtt {
         let mut buf = vec![0; self.options.message_len.max(512)];
         let mut odd = None;
         while clock::now() < until {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             engine.send(&request)?;
             let again = until.min(clock::now() + AGAIN_NS);
             while let Some(got) = engine.recv(&mut buf, again)? {

@@ -18,6 +18,8 @@ pub mod tcp_connect;
 pub mod tls;
 pub mod udp_closed;
 
+use std::sync::atomic::AtomicBool;
+
 use lowlat_transport::{Engine, EngineError, Ns, Proto};
 
 pub use key::Key;
@@ -58,10 +60,19 @@ pub trait Peer {
     fn default_port(&self) -> u16;
     /// Smallest and largest message, bytes.
     fn message_sizes(&self) -> (usize, usize);
-    /// Handshake, for protocols that have one, until `until` (`CLOCK_MONOTONIC`).
-    fn open(&mut self, engine: &mut dyn Engine, until: Ns) -> Result<(), EngineError> {
-        let _ = (engine, until);
+    /// Handshake, for protocols that have one, until `until` (`CLOCK_MONOTONIC`). It ends early, and without an error, once `stop` is
+    /// set: whoever set it knows why.
+    fn open(&mut self, engine: &mut dyn Engine, until: Ns, stop: &AtomicBool) -> Result<(), EngineError> {
+        let _ = (engine, until, stop);
         Ok(())
+    }
+    /// How long [`Peer::open`] has to be given, ns, where that is longer than an answer may take; 0 where it is not.
+    fn opens_within(&self) -> Ns {
+        0
+    }
+    /// What [`Peer::open`] found that holds for the next session with the same far end ([`PeerOptions::found`]).
+    fn found(&self) -> Option<FoundPace> {
+        None
     }
     /// Writes probe `seq`, planned for `planned`, over the whole of `message`.
     fn encode(&mut self, seq: u64, planned: Ns, message: &mut [u8]);
@@ -93,6 +104,15 @@ pub trait Peer {
     }
 }
 
+/// The pace that a far end was found to answer at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundPace {
+    /// Time between the probes that it was tried with, ns. That there is no limit holds for no faster ones.
+    pub tried_ns: Ns,
+    /// The least time between two probes that it answers, ns; `None` where it kept none back.
+    pub limit_ns: Option<Ns>,
+}
+
 /// What a peer is made from.
 #[derive(Debug, Clone, Default)]
 pub struct PeerOptions {
@@ -106,6 +126,8 @@ pub struct PeerOptions {
     pub interval_ns: u64,
     /// Ask the far end for its kernel's receive stamp, where the protocol has room for it.
     pub stamps: bool,
+    /// What an earlier session with the same far end found ([`Peer::found`]), so that this one need not.
+    pub found: Option<FoundPace>,
 }
 
 /// One protocol of far ends.

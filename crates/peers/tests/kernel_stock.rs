@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::sync::atomic::AtomicBool;
+
 use common::*;
 use lowlat_peers::serve::{ServeConfig, Wait};
 use lowlat_peers::{Key, PeerOptions, find};
@@ -81,7 +83,7 @@ fn limits_of_a_stock_irtt_server_are_known_before_the_run() {
         for (asked, least) in [(0, Some(10_000_000)), (10_000_000, None), (20_000_000, None)] {
             let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
             let mut peer = (find("irtt").unwrap().make)(&PeerOptions { interval_ns: asked, ..options(64) });
-            peer.open(engine.as_mut(), clock::now() + 2 * SECOND).unwrap();
+            peer.open(engine.as_mut(), clock::now() + 2 * SECOND, &AtomicBool::new(false)).unwrap();
             assert_eq!(peer.min_interval(), least, "asked for {asked}");
             peer.close(engine.as_mut());
         }

@@ -53,7 +53,7 @@ fn ping_pong(engine: &str, peer: &str, endpoint: &Endpoint, key: Option<Key>, co
     let options = PeerOptions { key, message_len: endpoint.max_message, ..PeerOptions::default() };
     let mut peer = (find(peer).unwrap().make)(&options);
     engine.set_framing(peer.framing());
-    peer.open(engine.as_mut(), clock::now() + SECOND)?;
+    peer.open(engine.as_mut(), clock::now() + SECOND, &AtomicBool::new(false))?;
     let mut message = vec![0u8; endpoint.max_message];
     let mut buf = vec![0u8; endpoint.max_message];
     for seq in 0..count {

@@ -26,8 +26,10 @@ const NAMES: usize = 16;
 const SILENT_NS: Ns = 3_000_000_000;
 /// And at least so many probes.
 const SILENT_PROBES: u64 = 12;
-/// How long another port is given to answer, ns: longer than that second.
+/// How long other ports are given to answer, ns: longer than that second.
 const OTHER_NS: Ns = 1_200_000_000;
+/// And how often each is asked meanwhile, ns.
+const OTHER_EVERY_NS: Ns = 100_000_000;
 /// Other ports that are asked: of those that traceroute uses, since nobody listens there.
 const OTHERS: [u16; 2] = [33_499, 33_500];
 /// Reports of errors of earlier datagrams that one send may meet before it leaves.
@@ -53,6 +55,8 @@ struct ClosedPortEngine {
     stamps: Option<Box<Stamps>>,
     /// When the first probe left, and how many have; `None` once one was answered.
     unanswered: Option<(Ns, u64)>,
+    /// What separates an open port from a filter, once the target was silent for long.
+    others: Option<Others>,
     discarded: u64,
     calls: u64,
 }
@@ -98,6 +102,7 @@ pub(crate) fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, E
         ready: VecDeque::new(),
         stamps,
         unanswered: Some((0, 0)),
+        others: None,
         discarded: 0,
         calls: 0,
     }))
@@ -223,20 +228,23 @@ impl ClosedPortEngine {
         }
     }
 
-    /// What a target is that has answered nothing.
-    fn silent(&mut self) -> EngineError {
+    /// What a target is that has answered nothing, once that is known: other ports of it are asked meanwhile, call by call, so that
+    /// no call takes longer than its caller allows.
+    fn silent(&mut self, at: Ns) -> Option<EngineError> {
         let remote = self.endpoint.remote;
-        let answers = OTHERS.iter().filter(|port| **port != remote.port()).any(|port| {
-            let to = SocketAddr::new(remote.ip(), *port);
-            let asked = Endpoint { source_port: 0, local: None, ..self.endpoint.clone() };
-            connected(self.engine, &asked, to).is_ok_and(|fd| is_closed(&fd, remote.ip()))
-        });
+        let engine = self.engine;
+        let endpoint = &self.endpoint;
+        let others = self.others.get_or_insert_with(|| Others::of(engine, endpoint, at));
+        let answers = others.answer(remote.ip(), at);
+        if !answers && at < others.until {
+            return None;
+        }
         // An address that no host of the link has is known to be so only after three seconds (`mcast_solicit`, arp(7)).
         if let Err(known) = self.pump() {
-            return known;
+            return Some(known);
         }
         let port = remote.port();
-        if answers {
+        Some(if answers {
             self.unreachable(
                 format!(
                     "other ports of the host answer and {port} does not: a program listens there, or a filter drops it"
@@ -248,24 +256,53 @@ impl ClosedPortEngine {
                 "no answer, and none at other ports: a packet filter drops, or the host sends no ICMP errors",
                 "choose --proto icmp or tcp-connect",
             )
-        }
+        })
     }
 }
 
-/// Whether the host says within [`OTHER_NS`] that nobody listens there.
-fn is_closed(fd: &OwnedFd, remote: IpAddr) -> bool {
-    let until = now().saturating_add(OTHER_NS);
-    while now() < until {
-        let _ = os::send(fd.as_fd(), &[0; NAMES], libc::MSG_DONTWAIT);
-        let _ = os::poll(fd.as_fd(), 0, 100_000_000);
-        let mut control = os::Control([0u8; 512]);
-        let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-        if let Ok(got) = os::recv_message(fd.as_fd(), &mut [0; NAMES], &mut control.0, None, flags) {
-            let error = cmsg::path_error(control.0.get(..got.control_len).unwrap_or_default());
-            return error.is_some_and(|e| meaning(&e, remote) == Meaning::Closed);
-        }
+/// Ports that a silent target is asked at besides its own.
+#[derive(Debug)]
+struct Others {
+    sockets: Vec<OwnedFd>,
+    /// When they are asked next.
+    next: Ns,
+    /// Who has not answered by then does not.
+    until: Ns,
+}
+
+impl Others {
+    fn of(engine: &'static str, endpoint: &Endpoint, at: Ns) -> Self {
+        let remote = endpoint.remote;
+        let asked = Endpoint { source_port: 0, local: None, ..endpoint.clone() };
+        let sockets = OTHERS
+            .iter()
+            .filter(|port| **port != remote.port())
+            .filter_map(|port| connected(engine, &asked, SocketAddr::new(remote.ip(), *port)).ok())
+            .collect();
+        Self { sockets, next: at, until: at.saturating_add(OTHER_NS) }
     }
-    false
+
+    /// Asks them where it is time, and reads what has come: whether the host says that nobody listens at one.
+    fn answer(&mut self, remote: IpAddr, at: Ns) -> bool {
+        let answers = self.sockets.iter().any(|fd| is_closed(fd, remote));
+        if !answers && at >= self.next {
+            self.next = at.saturating_add(OTHER_EVERY_NS);
+            for fd in &self.sockets {
+                let _ = os::send(fd.as_fd(), &[0; NAMES], libc::MSG_DONTWAIT);
+            }
+        }
+        answers
+    }
+}
+
+/// Whether the host has said that nobody listens there. Does not wait.
+fn is_closed(fd: &OwnedFd, remote: IpAddr) -> bool {
+    let mut control = os::Control([0u8; 512]);
+    let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+    os::recv_message(fd.as_fd(), &mut [0; NAMES], &mut control.0, None, flags).is_ok_and(|got| {
+        let error = cmsg::path_error(control.0.get(..got.control_len).unwrap_or_default());
+        error.is_some_and(|e| meaning(&e, remote) == Meaning::Closed)
+    })
 }
 
 impl Engine for ClosedPortEngine {
@@ -324,11 +361,12 @@ impl Engine for ClosedPortEngine {
             self.is_open()?;
             let at = now();
             if at >= until {
-                return match self.unanswered {
-                    Some((first, sent)) if sent >= SILENT_PROBES && at.saturating_sub(first) >= SILENT_NS => {
-                        Err(self.silent())
-                    }
-                    _ => Ok(None),
+                let is_silent = self
+                    .unanswered
+                    .is_some_and(|(first, sent)| sent >= SILENT_PROBES && at.saturating_sub(first) >= SILENT_NS);
+                return match is_silent.then(|| self.silent(at)).flatten() {
+                    Some(named) => Err(named),
+                    None => Ok(None),
                 };
             }
             if !self.caps.spins {

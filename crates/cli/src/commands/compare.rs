@@ -102,6 +102,7 @@ fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
     }
     let side = |text| ComparedSide::parse(text, target, &args.path.ask(), args.iface.as_deref());
     let (mut a, mut b) = (side(&args.a)?, side(&args.b)?);
+    b.shares_with(&a);
     if !args.allow_disruptive {
         [&a, &b].into_iter().try_for_each(ComparedSide::spare_the_link)?;
     }

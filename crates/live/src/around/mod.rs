@@ -250,7 +250,7 @@ pub(crate) fn keep_all(
         }
     }
     if missing > 0 {
-        // What stands is not what was tested as a whole, so nothing is claimed of it.
+        // What is set is not what was tested as a whole, so nothing is claimed of it.
         tuned.headline = Headline::default();
         (tuned.result, tuned.loaded) = (None, None);
         return Ok(missing);

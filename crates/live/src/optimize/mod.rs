@@ -384,7 +384,7 @@ fn tune(
         let missing = around::keep_all(whole, &mut tuned, session, sys, &parts.plan)?;
         if missing > 0 {
             say(&format!(
-                "{missing} of its changes were refused at the end: what stands was not tested, and nothing is claimed"
+                "{missing} of its changes were refused at the end: the rest alone was not tested, and nothing is claimed of it"
             ));
         }
     }

@@ -101,7 +101,7 @@ pub(crate) fn round_trips(
 ) -> Result<u64, EngineError> {
     let mut peer = (find(peer).unwrap().make)(options);
     engine.set_framing(peer.framing());
-    peer.open(engine, clock::now() + 2 * SECOND)?;
+    peer.open(engine, clock::now() + 2 * SECOND, &AtomicBool::new(false))?;
     let mut message = vec![0u8; options.message_len];
     let mut buf = vec![0u8; options.message_len];
     let mut stamped = 0;
