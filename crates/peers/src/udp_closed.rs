@@ -14,8 +14,8 @@
 //! what another program of this host caused.
 //!
 //! Loss is told from a limit by which probes are answered. A limit answers the first of a burst and then one at regular intervals;
-//! loss leaves gaps of any length. What chance alone brings about once in some thousand bursts is a limit. A path that loses many probes
-//! keeps its pace, and its losses are counted.
+//! loss leaves gaps of any length. What chance brings about less than once in five thousand times is a limit. A path that loses many
+//! probes keeps its pace, and its losses are counted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
