@@ -262,7 +262,7 @@ mod tests {
             key: None,
             busy_poll_us: None,
             dpdk: None,
-            found: crate::path::Found::default(),
+            found: crate::path::KnownPace::default(),
             placed: None,
         }
     }

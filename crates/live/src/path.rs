@@ -75,14 +75,14 @@ pub struct ProbePath {
     /// The port of the engine `dpdk`.
     pub dpdk: Option<DpdkPort>,
     /// What sessions found of the far end's pace.
-    pub found: Found,
+    pub found: KnownPace,
 }
 
 /// What the first session on a path found of the far end's pace, for all later ones: a path's clones have it in common.
 #[derive(Debug, Clone, Default)]
-pub struct Found(Arc<Mutex<Option<FoundPace>>>);
+pub struct KnownPace(Arc<Mutex<Option<FoundPace>>>);
 
-impl Found {
+impl KnownPace {
     /// What is known.
     pub fn known(&self) -> Option<FoundPace> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -263,7 +263,7 @@ impl ProbePath {
             key,
             busy_poll_us,
             dpdk: ask.dpdk.clone(),
-            found: Found::default(),
+            found: KnownPace::default(),
         };
         Ok(first.that_answers(&all))
     }
@@ -275,7 +275,7 @@ impl ProbePath {
         }
         let to = |n: usize| {
             // Each address may be another host's.
-            Self { remote: all[n], silent: all[..n].to_vec(), found: Found::default(), ..self.clone() }
+            Self { remote: all[n], silent: all[..n].to_vec(), found: KnownPace::default(), ..self.clone() }
         };
         let answers = |path: &Self| crate::probe::reach(path, lowlat_transport::block::NAME).is_ok();
         (0..all.len()).map(to).find(answers).unwrap_or(self)
@@ -347,10 +347,7 @@ impl ProbePath {
 
     /// The far end for documents: address and port, or the address alone where the protocol has no ports.
     pub fn shown(&self) -> String {
-        match self.proto {
-            Proto::Icmp | Proto::Arp | Proto::Nd => self.remote.ip().to_string(),
-            Proto::Udp | Proto::Tcp | Proto::TcpConnect | Proto::Tls | Proto::UdpClosed => self.remote.to_string(),
-        }
+        shown(self.proto, self.remote)
     }
 
     /// `udp`, `tcp`, `tcp-connect`, `tls`, `udp-closed`, `icmp`, `arp`, `nd`.
@@ -514,6 +511,15 @@ fn look_up(target: &str, default_port: u16) -> Result<Vec<SocketAddr>, Failure> 
     Ok(found)
 }
 
+fn shown(proto: Proto, remote: SocketAddr) -> String {
+    match (proto, remote) {
+        (Proto::Udp | Proto::Tcp | Proto::TcpConnect | Proto::Tls | Proto::UdpClosed, _) => remote.to_string(),
+        // An address of the link is one only with its interface.
+        (_, SocketAddr::V6(six)) if six.scope_id() != 0 => format!("{}%{}", six.ip(), six.scope_id()),
+        _ => remote.ip().to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -539,6 +545,17 @@ mod tests {
         assert_eq!(without_peer("127.0.0.1:443", Proto::Udp).unwrap(), Proto::TcpConnect);
         assert_eq!(without_peer("127.0.0.1", Proto::TcpConnect).unwrap(), Proto::TcpConnect);
         assert!(without_peer("127.0.0.1:443", Proto::Tcp).is_err_and(|e| e.to_string().contains("--peer none")));
+    }
+
+    #[test]
+    fn what_has_no_ports_is_shown_without_one() {
+        let at = |proto, remote: &str| shown(proto, remote.parse().unwrap());
+        assert_eq!(at(Proto::Icmp, "192.0.2.7:0"), "192.0.2.7");
+        assert_eq!(at(Proto::Icmp, "[2001:db8::7]:0"), "2001:db8::7");
+        assert_eq!(at(Proto::Nd, "[fe80::7%3]:0"), "fe80::7%3");
+        assert_eq!(at(Proto::Arp, "192.0.2.7:0"), "192.0.2.7");
+        assert_eq!(at(Proto::Udp, "192.0.2.7:9"), "192.0.2.7:9");
+        assert_eq!(at(Proto::TcpConnect, "[fe80::7%3]:9"), "[fe80::7%3]:9");
     }
 
     #[test]

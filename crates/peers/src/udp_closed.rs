@@ -13,7 +13,7 @@
 //! (`net.ipv4.icmp_ratelimit=0` while it is measured). A probe without an answer at the slower pace may be lost, or kept back for
 //! what another program of this host caused.
 //!
-//! Loss is told from a limit by which probes are answered. A limit answers the first of a burst and then one at regular intervals;
+//! Which probes are answered separates loss from a limit. A limit answers the first of a burst and then one at regular intervals;
 //! loss leaves gaps of any length. What chance brings about less than once in five thousand times is a limit. A path that loses many
 //! probes keeps its pace, and its losses are counted.
 

@@ -13,7 +13,8 @@ crate::rule! {
     /// group: the scheduler balances other tasks onto its CPUs. The kernel makes a partition invalid at any time, without
     /// a message: a sibling that claims a CPU, a CPU that goes offline, or systemd that writes `cpuset.cpus` anew.
     /// ## Threshold
-    /// One is enough. The kernel's own reason is quoted.
+    /// One is enough. The kernel's own reason is quoted, where it gives one: a partition that a sibling took the CPUs of has
+    /// none.
     /// ## Remedy
     /// Fix what the kernel names, usually another group that has one of the CPUs, then write the kind to
     /// `cpuset.cpus.partition` again. lowlat writes no control group (sched.cpuset-partition says why).

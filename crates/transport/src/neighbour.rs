@@ -12,7 +12,7 @@
 //! address; its answer looks like ours. One that comes while no probe waits counts as foreign. One that comes while a probe waits
 //! makes two answers to one request: so each answer is held until a second one would have come, two of the usual round trips after
 //! the request, and where it came the exchange is left out and made again. In open loop nothing can be made again: the later of the
-//! two counts, which is no earlier than the right one.
+//! two counts, which cannot be earlier than the right one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,7 +30,7 @@ const MESSAGE_MAX: usize = 1_460;
 const FIRST_NS: Ns = 1_000_000_000;
 /// An answer is held for at least so long after its request, ns: the wake-up of a far host that was idle is about as much.
 const HOLD_LEAST_NS: Ns = 100_000;
-/// Exchanges in a row that two answers came to; then nothing can be told here.
+/// Exchanges in a row that two answers came to; then no answer is known to be ours.
 const MOST_DOUBTFUL: u32 = 16;
 
 /// `ETH_P_ARP`.
@@ -373,7 +373,7 @@ impl Engine for NeighbourEngine {
         }
         Err(EngineError::Unreachable {
             what: format!("ask for the neighbour {}", self.endpoint.remote.ip()),
-            why: format!("two answers came to each of {MOST_DOUBTFUL} requests, and nothing tells which is ours"),
+            why: format!("two answers came to each of {MOST_DOUBTFUL} requests, and neither is known to be ours"),
             next: "see by `tcpdump arp or icmp6` who asks besides, or whether two hosts have that address".to_owned(),
         })
     }

@@ -68,7 +68,7 @@ impl StageTrace {
         }
         self.next = now.saturating_add(EVERY_NS);
         let pids: BTreeSet<u32> = owners.values().flatten().map(|o| o.pid).collect();
-        let found = tasks(sys, &pids);
+        let found = tasks(&|pid| sys.list(&format!("/proc/{pid}/task")), &pids);
         self.too_many |= found.threads.len() > MOST_THREADS;
         self.ended.extend(found.ended);
         self.refused.extend(found.refused);
@@ -136,10 +136,11 @@ struct Tasks {
     refused: BTreeMap<u32, String>,
 }
 
-fn tasks(sys: &dyn Sys, pids: &BTreeSet<u32>) -> Tasks {
+/// `list` gives the names below `/proc/PID/task`.
+fn tasks(list: &dyn Fn(u32) -> Reading<Vec<String>>, pids: &BTreeSet<u32>) -> Tasks {
     let mut out = Tasks::default();
     for &pid in pids {
-        match sys.list(&format!("/proc/{pid}/task")) {
+        match list(pid) {
             Reading::Value(all) => {
                 out.threads.extend(all.iter().filter_map(|tid| tid.parse::<u32>().ok()));
                 out.followed.push(pid);
@@ -171,15 +172,16 @@ fn unseen(why: &str) -> NotSeen {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_testkit::FakeSys;
-
     use super::*;
 
     #[test]
     fn a_process_that_ended_one_that_may_not_be_seen_and_one_that_is_followed_are_told_apart() {
-        let sys =
-            FakeSys::new().file("/proc/7/task/7/comm", "a").file("/proc/7/task/9/comm", "b").denied("/proc/8/task");
-        let found = tasks(&sys, &BTreeSet::from([6, 7, 8]));
+        let list = |pid: u32| match pid {
+            6 => Reading::Absent("no such directory".to_owned()),
+            7 => Reading::Value(vec!["7".to_owned(), "9".to_owned()]),
+            _ => Reading::Denied("may not be read".to_owned()),
+        };
+        let found = tasks(&list, &BTreeSet::from([6, 7, 8]));
         assert_eq!((found.threads, found.followed, found.ended), (BTreeSet::from([7, 9]), vec![7], vec![6]));
         let why = &found.refused[&8];
         assert!(why.starts_with("denied: list the threads of process 8: ") && why.ends_with("; run as root"), "{why}");

@@ -228,6 +228,18 @@ mod tests {
     }
 
     #[test]
+    fn programs_of_the_hooks_keep_neither_name_nor_holder() {
+        let reply =
+            serde_json::json!({"eth0": [{"hook": "egress", "id": 7, "name": "strategy", "owner": "strategy (4711)"}]});
+        let kept = Mask::default().reply(&NetQuery::TcxPrograms, reply);
+        assert_eq!(kept, serde_json::json!({"eth0": [{"hook": "egress", "id": 7}]}));
+        let reply =
+            serde_json::json!([{"kind": "bpf", "to": [], "opaque": true, "program_id": 7, "program_name": "strategy"}]);
+        let kept = Mask::default().reply(&NetQuery::Redirects("eth0".into()), reply);
+        assert_eq!(kept, serde_json::json!([{"kind": "bpf", "to": [], "opaque": true, "program_id": 7}]));
+    }
+
+    #[test]
     fn names_are_found_in_any_case_and_inside_longer_ones() {
         let mut m =
             of(&[("trader7", "host"), ("trader7.desk.example", "host"), ("alice", "user1"), ("Bob's Wi-Fi", "wifi1")]);
