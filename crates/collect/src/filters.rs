@@ -32,7 +32,7 @@ crate::collector! {
         "man 7 packet (ETH_P_ALL; protocol 0 receives nothing)",
         "net/sched/cls_api.c in linux 6.12: tc_dump_tfilter",
         "kernel/bpf/tcx.c in linux 6.12: tcx_prog_query",
-        "include/uapi/linux/bpf.h in linux 6.12: bpf_prog_info",
+        "man 8 bpftool-prog (what it shows of each program: id, name)",
         "net/xdp/xsk_diag.c in linux 6.12: xsk_diag_put_umem (XDP_DU_F_ZEROCOPY)",
         "net/packet/af_packet.c in linux 6.12: packet_seq_show",
         "Documentation/networking/nf_conntrack-sysctl.rst in linux 6.12: nf_conntrack_count, nf_conntrack_max",
@@ -61,12 +61,12 @@ pub(crate) fn read(sys: &dyn Sys) -> Filters {
 /// The programs at both hooks. A kernel without one of them has those of the other.
 fn programs(
     tc: &Reading<Vec<(TcFilter, Option<HookProgram>)>>,
-    tcx: &Reading<BTreeMap<String, Vec<query::AttachedProgram>>>,
+    tcx: &Reading<BTreeMap<String, Vec<query::TcxProgram>>>,
 ) -> Reading<Vec<HookProgram>> {
     let missing = |kind: Option<&str>| matches!(kind, Some("absent" | "unsupported"));
     let of_tc = tc.as_ref().map(|all| all.iter().filter_map(|(_, program)| program.clone()).collect::<Vec<_>>());
     let of_tcx = tcx.as_ref().map(|all| {
-        let at = |iface: &str, p: &query::AttachedProgram| HookProgram {
+        let at = |iface: &str, p: &query::TcxProgram| HookProgram {
             iface: iface.to_owned(),
             hook: format!("tcx {}", p.hook),
             id: Some(p.id),
@@ -230,7 +230,7 @@ mod tests {
         };
         let bpf = || TcFilter { iface: "a".into(), kind: "bpf".into() };
         let tc = Reading::Value(vec![(bpf(), Some(one("tc")))]);
-        let program = query::AttachedProgram { hook: "egress".into(), id: 7, name: Some("x".into()), owner: None };
+        let program = query::TcxProgram { hook: "egress".into(), id: 7, name: Some("x".into()), owner: None };
         let tcx = Reading::Value(BTreeMap::from([("a".to_owned(), vec![program])]));
         assert_eq!(programs(&tc, &tcx), Reading::Value(vec![one("tcx egress"), one("tc")]), "tcx comes first");
         assert_eq!(programs(&tc, &Reading::Unsupported("6.1".into())), Reading::Value(vec![one("tc")]));

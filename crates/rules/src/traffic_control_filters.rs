@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_have_their_names_where_those_are_known() {
+    fn programs_are_named_by_what_is_known_of_them() {
         let mut facts = healthy();
         facts.filters.tcx = Reading::Value([("eth0".to_owned(), 9)].into());
         let one = |iface: &str, name: Option<&str>, id, owner: Option<&str>| HookProgram {

@@ -103,7 +103,7 @@ pub enum NetQuery {
     PowerSave(String),
     /// netdev-genl `page-pool-stats-get` → `BTreeMap<u32, BTreeMap<String, u64>>`, by interface index.
     PagePools,
-    /// `BPF_PROG_QUERY` of tcx → `BTreeMap<String, Vec<AttachedProgram>>`: the interfaces that have programs there, and which.
+    /// `BPF_PROG_QUERY` of tcx → `BTreeMap<String, Vec<TcxProgram>>`: the interfaces that have programs there, and which.
     TcxPrograms,
     /// Model-specific register 0x34 of the first CPU → `u64`.
     SmiCount,
@@ -264,7 +264,7 @@ pub struct Redirects {
 
 /// A program of BPF at a hook of an interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttachedProgram {
+pub struct TcxProgram {
     /// `ingress` or `egress`.
     pub hook: String,
     /// The kernel's number of the program.
@@ -537,7 +537,7 @@ typed_queries! {
     /// What the page pools of each interface count.
     page_pools() -> BTreeMap<u32, BTreeMap<String, u64>> = NetQuery::PagePools;
     /// Programs of tcx, by interface.
-    tcx_programs() -> BTreeMap<String, Vec<AttachedProgram>> = NetQuery::TcxPrograms;
+    tcx_programs() -> BTreeMap<String, Vec<TcxProgram>> = NetQuery::TcxPrograms;
     /// System management interrupts since the start.
     smi_count() -> u64 = NetQuery::SmiCount;
     /// Private flags.

@@ -13,8 +13,7 @@ use serde::Serialize;
 
 use super::{application, not, os, ptp};
 use crate::query::{
-    AttachedProgram, DriverInfo, InterfaceAddress, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, RouteEntry,
-    XskSocket,
+    DriverInfo, InterfaceAddress, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, RouteEntry, TcxProgram, XskSocket,
 };
 use crate::{hex, reading_of_errno};
 
@@ -299,10 +298,10 @@ fn tcx_programs() -> Json {
         }
     }
     let owners = link_owners(&found.iter().filter_map(|(_, _, p)| p.link).collect());
-    let mut all: BTreeMap<String, Vec<AttachedProgram>> = BTreeMap::new();
+    let mut all: BTreeMap<String, Vec<TcxProgram>> = BTreeMap::new();
     for (iface, hook, p) in found {
         let owner = p.link.and_then(|link| owners.get(&link).cloned());
-        all.entry(iface).or_default().push(AttachedProgram { hook: hook.to_owned(), id: p.id, name: p.name, owner });
+        all.entry(iface).or_default().push(TcxProgram { hook: hook.to_owned(), id: p.id, name: p.name, owner });
     }
     json(&all)
 }
