@@ -624,32 +624,30 @@ fn a_host_that_runs_nothing_of_ours_is_measured_politely() {
 #[test]
 fn an_exchange_of_the_kernel_s_own_is_not_taken_for_ours() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
-    let measure = |mode: &str| {
-        let args = ["measure", FAR, "--proto", "arp", "--iface", IFACE, "--mode", mode, "--rate", "2000", "--json"];
-        lab.run(&scratch, &[&args[..], &["--count", "4000"]].concat()).exits(0).json()
+    let measure = || {
+        let args = ["measure", FAR, "--proto", "arp", "--iface", IFACE, "--rate", "2000", "--count", "4000", "--json"];
+        lab.run(&scratch, &args).exits(0).json()
     };
     let doubtful = |m: &Value| m["engine_state"]["options"].to_string().contains("doubtful exchanges");
-    let alone = measure("ping-pong");
+    let alone = measure();
     assert!(!doubtful(&alone) && alone["foreign"] == 0, "{alone:#}");
-    for (mode, said) in [("ping-pong", "left out, and made again"), ("open-loop", "the later answer counts")] {
-        let ends = Arc::new(AtomicBool::new(false));
-        let (near, flag) = (lab.near.clone(), Arc::clone(&ends));
-        let asks = std::thread::spawn(move || {
-            in_netns(&near, move || {
-                let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-                while !flag.load(Ordering::Relaxed) {
-                    // Without an entry the kernel asks before the datagram leaves.
-                    assert!(Command::new("ip").args(["neigh", "flush", "dev", IFACE]).status().unwrap().success());
-                    let _ = socket.send_to(&[0], (FAR, 9));
-                }
-            });
+    let ends = Arc::new(AtomicBool::new(false));
+    let (near, flag) = (lab.near.clone(), Arc::clone(&ends));
+    let asks = std::thread::spawn(move || {
+        in_netns(&near, move || {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            while !flag.load(Ordering::Relaxed) {
+                // Without an entry the kernel asks before the datagram leaves.
+                assert!(Command::new("ip").args(["neigh", "flush", "dev", IFACE]).status().unwrap().success());
+                let _ = socket.send_to(&[0], (FAR, 9));
+            }
         });
-        let m = measure(mode);
-        ends.store(true, Ordering::Relaxed);
-        asks.join().unwrap();
-        assert!(doubtful(&m) && m["engine_state"].to_string().contains(said), "{m:#}");
-        assert!(m["foreign"].as_u64().unwrap() > 0 && m["lost"] == 0, "{m:#}");
-    }
+    });
+    let m = measure();
+    ends.store(true, Ordering::Relaxed);
+    asks.join().unwrap();
+    assert!(doubtful(&m) && m["engine_state"].to_string().contains("left out, and made again"), "{m:#}");
+    assert!(m["foreign"].as_u64().unwrap() > 0 && m["lost"] == 0, "{m:#}");
 }
 
 /// A path that loses four in ten probes is no far end that keeps answers back.
@@ -680,14 +678,14 @@ fn the_limit_of_a_closed_port_is_found_once_for_a_comparison() {
     // The second of the two lines `Udp:` has the figures: InDatagrams, NoPorts (proc_pid_net(5)).
     let asked = || -> u64 { lab.far_sh("awk '/^Udp: [0-9]/ { print $3 }' /proc/net/snmp").parse().unwrap() };
     lab.far_sh("echo 40 > /proc/sys/net/ipv4/icmp_ratelimit");
-    let args = ["compare", "block", "spin", "--target", FAR, "--iface", IFACE, "--proto", "udp-closed", "--pairs", "2"];
+    let args = ["compare", "block", "spin", "--target", FAR, "--iface", IFACE, "--proto", "udp-closed", "--pairs", "4"];
     let before = asked();
-    let c = lab.run(&scratch, &[&args[..], &["--json"]].concat());
-    c.exits(0);
+    let ran = lab.run(&scratch, &args);
+    let c = ran.exits(0);
     let sent = asked() - before;
     assert!(c.err.contains("limits its ICMP errors"), "{c:#?}");
-    eprintln!("{sent} datagrams");
-    assert!(sent < 300, "{sent}");
+    // Some 250; a search at each of the rounds would be 300 more.
+    assert!(sent < 400, "{sent}");
 }
 
 /// A port where nobody listens: the far kernel's errors are the answers. Its limit on them is named and sets the pace, and what

@@ -11,8 +11,8 @@
 //! This host's kernel, a bond that watches its link by ARP, or another program may ask the same neighbour from the same
 //! address; its answer looks like ours. One that comes while no probe waits counts as foreign. One that comes while a probe waits
 //! makes two answers to one request: so each answer is held until a second one would have come, two of the usual round trips after
-//! the request, and where it came the exchange is left out and made again. In open loop nothing can be made again: the later of the
-//! two counts, which cannot be earlier than the right one.
+//! the request, and where it came the exchange is left out and made again. Where the wait is apart from the request (a
+//! greeting, an answer later than a tenth of a second), the later of the two counts, which cannot be earlier than the right one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -538,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn in_open_loop_the_later_answer_counts_and_none_is_lost() {
+    fn apart_from_its_request_the_later_answer_counts_and_none_is_lost() {
         let (mut engine, far) = linked(false);
         let far = answers(far, &[2, 1], 10);
         let mut buf = [0; 8];
