@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use lowlat_model::stored::StoredRun;
-use lowlat_sys::TappedDatagram;
+use lowlat_sys::{Tapped, TappedDatagram};
 use lowlat_trace::{AckDecoder, DROP_POINTS, DropDecoder, PageForm, functions};
 use lowlat_watch::{Crossing, CrossingKind, Trigger, stalls};
 
@@ -81,7 +81,8 @@ fn heads(mut data: &[u8]) {
     let length = usize::from(byte(&mut data)).min(data.len());
     let (control, head) = data.split_at(length);
     for six in [false, true] {
-        if let Some(found) = TappedDatagram::read(six, control, head) {
+        for tapped in [Tapped::Udp, Tapped::Tcp] {
+            let Some(found) = TappedDatagram::read(tapped, six, control, head) else { continue };
             assert!(found.from.is_ipv6() == six && found.bytes <= u32::from(u16::MAX));
         }
     }

@@ -705,10 +705,11 @@ pub struct ShapeArgs {
     /// A capture, pcap or pcapng, of Ethernet, Linux cooked or raw IP.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pid", "duration"])]
     pub from_pcap: Option<PathBuf>,
-    /// Of a capture the flows from or to this port; else the datagrams that come to this local UDP port.
+    /// Of a capture the flows from or to this port; else the datagrams that come to this local UDP port, or where no socket has
+    /// it the segments that come on TCP connections with this local or remote port.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// The datagrams that come to the UDP sockets of this process.
+    /// The datagrams that come to the UDP sockets of this process, or where it has none the segments of its TCP connections.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
     /// How long to record a live socket.

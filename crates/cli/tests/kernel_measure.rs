@@ -359,9 +359,50 @@ fn a_flow_is_recorded_at_a_live_socket_and_sent_again() {
     lab.run(&scratch, &["measure", FAR, "--shape", &shape, "--duration", "50us"])
         .refuses(&["second packet", "--duration"]);
     run(&mut lab.lowlat_far(&scratch, &["shape", "--port", "8621", "--for", "50ms"]))
-        .refuses(&["port 8621", "ss -uan"]);
+        .refuses(&["port 8621", "ss -tuan"]);
     let silent = run(&mut lab.lowlat_far(&scratch, &["shape", "--port", "8620", "--for", "50ms"]));
     silent.refuses(&["port 8620", "no datagram came", "--duration"]);
+}
+
+/// Of a TCP connection what comes to this end is recorded, by the port of either end, and acknowledgements alone are nothing.
+#[test]
+fn the_segments_of_a_live_connection_are_recorded() {
+    use std::io::{Read as _, Write as _};
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let recorded = scratch.name("recorded");
+    let listener = lab.in_far(|| std::net::TcpListener::bind((FAR, 7001)).unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_nodelay(true).unwrap();
+        // 100 and 900 bytes for each byte that comes.
+        while stream.read_exact(&mut [0]).is_ok() {
+            stream.write_all(&[1; 100]).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+            stream.write_all(&[2; 900]).unwrap();
+        }
+    });
+    let mut client = in_netns(&lab.near, || std::net::TcpStream::connect((FAR, 7001)).unwrap());
+    let by = ["shape", "--port", "7001", "--for", "60s", "--out", &recorded];
+    let listening = Started::new(&mut lab.lowlat(&scratch, &by));
+    common::until("a packet socket for each of IPv4 and IPv6", || lab.sh("cat /proc/net/packet").lines().count() == 3);
+    for _ in 0..20 {
+        client.write_all(&[0]).unwrap();
+        client.read_exact(&mut [0; 1_000]).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    listening.signal("INT");
+    listening.wait().exits(0);
+    drop(client);
+    server.join().unwrap();
+    let seen: FlowShape = serde_json::from_slice(&fs::read(&recorded).unwrap()).unwrap();
+    let sizes: Vec<u32> = seen.packets.iter().map(|p| p.size_bytes).collect();
+    assert_eq!(sizes, [100, 900].repeat(20), "{seen:?}");
+    assert!(seen.proto == "tcp" && seen.flow.starts_with(&format!("{FAR}:7001 to ")), "{}", seen.flow);
+    assert!(seen.notes.iter().any(|n| n.contains("GRO")), "{:?}", seen.notes);
+    // Its sizes and gaps are sent as any other's.
+    let _far = lab.serve(&scratch, &[]);
+    let m = lab.run(&scratch, &["measure", FAR, "--shape", &recorded, "--count", "80", "--json"]).exits(0).json();
+    assert!(m["received"].as_u64() == Some(80) && m["shape"]["largest_bytes"] == 900, "{m:#}");
 }
 
 /// Handshakes with a far end that runs nothing of ours: any port that listens, at a polite pace, and by it `optimize`.

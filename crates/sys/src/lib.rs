@@ -24,7 +24,9 @@ pub mod tracefs;
 
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};
-pub use live::{Live, LiveSocket, Tap, TappedDatagram, TrafficDoor, end_waits_on, in_netns, links_in, netns_cookie_at};
+pub use live::{
+    Live, LiveSocket, Tap, Tapped, TappedDatagram, TrafficDoor, end_waits_on, in_netns, links_in, netns_cookie_at,
+};
 pub use lowlat_model::hex;
 pub use privilege::{effective_capabilities, is_user_zero, next_where_denied};
 pub use query::NetQuery;

@@ -1,4 +1,4 @@
-//! Recording a shape: from the file of a capture, or from the datagrams that a live socket gets.
+//! Recording a shape: from the file of a capture, or from the datagrams or segments that a live socket gets.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use std::path::Path;
 use lowlat_model::{FlowShape, Reading, Schema};
 use lowlat_shape::capture::CaptureReader;
 use lowlat_shape::{FlowEnd, FlowKey, Flows, shaped};
-use lowlat_sys::{Sys, Tap, TrafficDoor};
+use lowlat_sys::{LiveSocket, Sys, Tap, Tapped, TrafficDoor};
 
 use crate::{Failure, signals};
 
@@ -70,11 +70,12 @@ pub fn of_capture(file: &Path, port: Option<u16>, burst_gap_ns: u64) -> Result<F
     })
 }
 
-/// The shape of the datagrams that a live UDP socket gets, of the sender that sends most of them.
+/// The shape of what live sockets get: of UDP sockets the datagrams of the sender that sends most of them; where there is none, of TCP
+/// connections the segments with data of the busiest.
 pub fn of_socket(ask: &SocketAsk, sys: &dyn Sys) -> Result<FlowShape, Failure> {
-    let ports = ports(ask, sys)?;
+    let (tapped, ports) = ports(ask, sys)?;
     let all: Vec<u16> = ports.iter().copied().take(Tap::MOST_PORTS).collect();
-    let tap = match Tap::open(ask.pid, &all) {
+    let tap = match Tap::open(tapped, ask.pid, &all) {
         Reading::Value(tap) => tap,
         other => return Err(cannot(ask, &other)),
     };
@@ -86,8 +87,9 @@ pub fn of_socket(ask: &SocketAsk, sys: &dyn Sys) -> Result<FlowShape, Failure> {
         let take = &mut |d: lowlat_sys::TappedDatagram| {
             // The head has no need for the address that it was sent to: the port is this host's.
             let to = FlowEnd { address: [0; 16], v6: d.from.is_ipv6(), port: d.port };
-            let from = FlowEnd { port: 0, ..end(d.from) };
-            flows.take(FlowKey { tcp: false, from, to }, d.at_realtime_ns, d.bytes);
+            let tcp = tapped == Tapped::Tcp;
+            let from = FlowEnd { port: if tcp { d.from_port } else { 0 }, ..end(d.from) };
+            flows.take(FlowKey { tcp, from, to }, d.at_realtime_ns, d.bytes);
         };
         tap.drain(take)
             .map_err(|e| Failure::new(format!("look at the datagrams of {}: {e}; run it again", whose(ask))))?;
@@ -102,19 +104,23 @@ pub fn of_socket(ask: &SocketAsk, sys: &dyn Sys) -> Result<FlowShape, Failure> {
     if overruns > 0 {
         notes.push(format!("{overruns} datagrams found no room in the packet socket: gaps are longer than they were"));
     }
+    if tapped == Tapped::Tcp {
+        notes.push("segments as they came to this host: what GRO merged is one, with the length of all".to_owned());
+    }
     if ports.len() > all.len() {
         notes.push(format!("{} of {} ports are looked at", all.len(), ports.len()));
     }
     finish(flows, ("socket", ask.burst_gap_ns, notes), &|| {
+        let what = if tapped == Tapped::Tcp { "segment with data" } else { "datagram" };
         format!(
-            "record a shape at {}: no datagram came; start when it gets some, or look longer with --duration",
+            "record a shape at {}: no {what} came; start when it gets some, or look longer with --duration",
             whose(ask)
         )
     })
 }
 
-/// The local ports of the UDP sockets that are asked for, at least one.
-fn ports(ask: &SocketAsk, sys: &dyn Sys) -> Result<BTreeSet<u16>, Failure> {
+/// The local ports of the UDP sockets that are asked for, or where there are none of the TCP connections; at least one.
+fn ports(ask: &SocketAsk, sys: &dyn Sys) -> Result<(Tapped, BTreeSet<u16>), Failure> {
     let own = match ask.pid {
         None => None,
         Some(pid) => {
@@ -136,19 +142,19 @@ fn ports(ask: &SocketAsk, sys: &dyn Sys) -> Result<BTreeSet<u16>, Failure> {
     };
     let fits = |port: u16| port > 0 && ask.port.is_none_or(|p| p == port);
     let ports: BTreeSet<u16> = found.iter().filter(|s| s.udp).map(|s| s.local.port()).filter(|p| fits(*p)).collect();
+    if !ports.is_empty() {
+        return Ok((Tapped::Udp, ports));
+    }
+    // The port may be the server's or the client's; what comes to this end is looked at in either case.
+    let connected = found.iter().filter(|s| !s.udp && s.state == "established");
+    let of = |s: &&LiveSocket| fits(s.local.port()) || fits(s.remote.port());
+    let ports: BTreeSet<u16> = connected.filter(of).map(|s| s.local.port()).collect();
     if ports.is_empty() {
-        let tcp = found.iter().any(|s| !s.udp);
-        let (why, next) = if tcp {
-            (
-                "it has TCP sockets alone, whose packets are no messages",
-                "capture them with tcpdump -w, and give --from-pcap",
-            )
-        } else {
-            ("no UDP socket fits", "start when the application runs, or find its port with ss -uan")
-        };
+        let why = "neither a UDP socket nor a TCP connection fits";
+        let next = "start when the application runs, or find its port with ss -tuan";
         return Err(Failure::new(format!("record a shape at {}: {why}; {next}", whose(ask))));
     }
-    Ok(ports)
+    Ok((Tapped::Tcp, ports))
 }
 
 /// The document of the largest flow.

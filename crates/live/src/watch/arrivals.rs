@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use lowlat_model::watch::{ArrivalShape, WatchCost};
 use lowlat_model::{NotSeen, Reading};
 use lowlat_os::clock;
-use lowlat_sys::Tap;
+use lowlat_sys::{Tap, Tapped};
 use lowlat_watch::ArrivalFold;
 
 use super::WatchAsk;
@@ -32,7 +32,7 @@ impl Arrivals {
     /// Begins to look at these ports.
     pub(super) fn begin(ask: &WatchAsk, ports: &BTreeSet<u16>) -> Result<Self, NotSeen> {
         let first: Vec<u16> = ports.iter().copied().collect();
-        match Tap::open(ask.pid, &first) {
+        match Tap::open(Tapped::Udp, ask.pid, &first) {
             Reading::Value(tap) => Ok(Self {
                 tap,
                 peer: ask.peer,

@@ -19,7 +19,7 @@ use lowlat_model::facts::TcpSocket;
 
 use crate::{NetQuery, Sys, reading_of_errno};
 
-pub use tap::{Tap, TappedDatagram};
+pub use tap::{Tap, Tapped, TappedDatagram};
 pub use traffic::{LiveSocket, TrafficDoor};
 
 /// No file lowlat reads is longer; one that is (a device that never ends) is not read into memory.
