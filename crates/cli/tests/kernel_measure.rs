@@ -467,7 +467,7 @@ fn tls_servers_are_greeted_and_what_is_none_is_named() {
         assert!(m["duration_ns"].as_u64().unwrap() >= 250_000_000 && (50_000..50_000_000).contains(&tls), "{m:#}");
     }
     let at = |target: &str| lab.run(&scratch, &["measure", target, "--proto", "tls", "--count", "4"]);
-    at(&format!("{FAR}:4444")).refuses(&["nothing listens there", "name a port on which a TLS server listens"]);
+    at(&format!("{FAR}:4444")).refuses(&["nothing listens there", "name one on which a TLS server listens"]);
     let plain = lab.in_far(|| std::net::TcpListener::bind((FAR, 4445)).unwrap());
     std::thread::spawn(move || {
         for mut stream in plain.incoming().flatten() {

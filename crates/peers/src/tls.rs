@@ -23,7 +23,7 @@ pub const ENTRY: PeerEntry = PeerEntry {
     name: "tls",
     protos: &[Proto::Tls],
     default_port: 443,
-    where_refused: "name a port on which a TLS server listens",
+    where_refused: "leave the port out (443), or name one on which a TLS server listens",
     make,
 };
 
