@@ -173,23 +173,23 @@ impl GoalArgs {
     }
 }
 
-/// The user's own metric as the judge.
+/// The user's own metric.
 #[derive(Debug, Clone, Default, Args)]
 pub struct JudgeArgs {
     /// Judge by this command instead of by round trips: run by `sh -c` once a round, it prints one number, without a
     /// unit, as its last line. A lower number is better. No --target is needed then.
     #[arg(id = "judge", long = "judge", group = "judged", value_name = "COMMAND")]
     command: Option<String>,
-    /// Judge by a latency histogram that the application exports: Prometheus' buckets or HdrHistogram's interval log, in a
-    /// file or on a page (http://HOST:PORT/PATH). What came within a round counts.
+    /// Judge by a latency histogram that the application exports (Prometheus' buckets, HdrHistogram's interval log): a
+    /// file or http://HOST:PORT/PATH. What came within a round counts.
     #[arg(long, groups = ["judged", "judge_reads"], value_name = "FILE|URL")]
     judge_histogram: Option<String>,
     /// Judge by the round trips of the application's own TCP connections, as the kernel smooths them: port=PORT, pid=PID,
     /// peer=ADDRESS, or several with commas between.
-    #[arg(long, groups = ["judged", "judge_reads"], value_parser = connections, value_name = "WHOSE")]
+    #[arg(long, groups = ["judged", "judge_reads"], value_parser = str::parse::<ConnectionsAsk>, value_name = "WHOSE")]
     judge_live: Option<ConnectionsAsk>,
     /// Which histogram of --judge-histogram: NAME or NAME{label="value"}; of an interval log the tag.
-    #[arg(long, requires = "judge_histogram", value_parser = chosen, value_name = "NAME")]
+    #[arg(long, requires = "judge_histogram", value_parser = str::parse::<ChosenHistogram>, value_name = "NAME")]
     judge_metric: Option<ChosenHistogram>,
     /// Quantile of --judge-histogram.
     #[arg(long, requires = "judge_histogram", value_parser = judge::quantile, default_value = "p99", value_name = "QUANTILE")]
@@ -220,14 +220,6 @@ impl JudgeArgs {
         };
         Judge::new(source, self.higher_is_better, self.judge_timeout).map(Some)
     }
-}
-
-fn connections(text: &str) -> Result<ConnectionsAsk, String> {
-    text.parse()
-}
-
-fn chosen(text: &str) -> Result<ChosenHistogram, String> {
-    text.parse()
 }
 
 /// Most streams of a load: each is a thread and a connection, and a hundred fill any path.
@@ -705,11 +697,10 @@ pub struct ShapeArgs {
     /// A capture, pcap or pcapng, of Ethernet, Linux cooked or raw IP.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pid", "duration"])]
     pub from_pcap: Option<PathBuf>,
-    /// Of a capture the flows from or to this port; else the datagrams that come to this local UDP port, or where no socket has
-    /// it the segments that come on TCP connections with this local or remote port.
+    /// Of a capture the flows from or to this port; else what comes to this UDP port, or to TCP connections with it.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// The datagrams that come to the UDP sockets of this process, or where it has none the segments of its TCP connections.
+    /// What comes to the UDP sockets of this process, or where it has none to its TCP connections.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
     /// How long to record a live socket.

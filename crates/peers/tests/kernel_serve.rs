@@ -547,8 +547,16 @@ fn child_confined() {
                 });
                 stop.store(true, Ordering::Relaxed);
                 let (stats, reports) = far.join().unwrap();
-                // Also of a ring, whose own end comes later.
-                assert!(UdpSocket::bind(local(8620)).is_ok(), "the port is free when the far end has ended");
+                // Also of a ring, whose own end comes later. The kernel may still have a request of it in another context, which on a
+                // busy machine puts the socket a moment after the ring gave it up.
+                let is_free = || UdpSocket::bind(local(8620)).is_ok();
+                let free = (0..100).any(|_| {
+                    is_free() || {
+                        std::thread::sleep(Duration::from_millis(10));
+                        false
+                    }
+                });
+                assert!(free, "the port is free when the far end has ended");
                 done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 assert_eq!((stats.answered, stats.send_failed, stats.receive_failed), (5201, 0, 0), "{stats:?}");
                 assert_eq!(stats.sink_bytes, 100_000);
