@@ -71,16 +71,17 @@ fn finds(lab: &Lab, scratch: &Scratch, args: &[&str], wanted: &str) -> Value {
 
 /// Whether the kernel records the switches from the idle task of each CPU. Once it did not for one of two CPUs of a guest (6.18),
 /// in any tracefs instance and whatever ran, until the guest was booted again; a reader that is woken there has no switch then.
-/// Asked of the kernel alone, without the program under test.
+/// On a machine whose CPUs are all busy meanwhile there is none either. Asked of the kernel alone, without the program under
+/// test.
 fn every_idle_task_is_traced() -> bool {
     let script = "mount -t tracefs none /sys/kernel/tracing && cd /sys/kernel/tracing/instances && mkdir idle-$$ && cd idle-$$ \
                   && echo 1 >events/sched/sched_switch/enable \
                   && for cpu in $(seq 0 $(($(nproc) - 1))); do taskset -c $cpu sleep 0.05; done; echo 0 >tracing_on \
-                  && grep -o 'prev_comm=swapper/[0-9]*' trace | sort -u; cd .. && rmdir idle-$$";
+                  && { grep -o 'prev_comm=swapper/[0-9]*' trace || true; } | sort -u; cd .. && rmdir idle-$$";
     let out = std::process::Command::new("unshare").args(["-m", "sh", "-c", script]).output().unwrap();
     let seen = String::from_utf8_lossy(&out.stdout).lines().count();
     let cpus = std::thread::available_parallelism().unwrap().get();
-    assert!(seen > 0, "no switch from any idle task: {}", String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     if seen < cpus {
         eprintln!(
             "this kernel records the switches of {seen} of {cpus} idle tasks; the stage of scheduling is not asked for"
