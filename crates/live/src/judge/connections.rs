@@ -80,16 +80,20 @@ impl ConnectionsAsk {
         if let Some(pid) = self.pid {
             lowlat_collect::is_a_program(sys, pid)?;
         }
-        let denied = |reading: &(&str, &str)| failed(&format!("{}: {}", reading.0, reading.1), "run as root");
+        // More rights help only where some were denied.
+        let unread = |(kind, why): (&str, &str)| {
+            let next = if kind == "denied" { "run as root" } else { "check that the application runs" };
+            failed(&format!("{kind}: {why}"), next)
+        };
         let mut door = match TrafficDoor::open(self.pid, self.port, self.peer) {
             Reading::Value(door) => door,
-            other => return Err(denied(&other.why_not().unwrap_or_default())),
+            other => return Err(unread(other.why_not().unwrap_or_default())),
         };
         let mut look = || -> Result<BTreeMap<u64, Seen>, Failure> {
             let mine: Option<BTreeSet<u32>> = match self.pid.map(|pid| lowlat_collect::open_sockets(sys, pid)) {
                 None => None,
                 Some(Reading::Value(all)) => Some(all.into_iter().map(|(inode, _)| inode).collect()),
-                Some(other) => return Err(denied(&other.why_not().unwrap_or_default())),
+                Some(other) => return Err(unread(other.why_not().unwrap_or_default())),
             };
             let wanted = |inode: u32| mine.as_ref().is_none_or(|mine| mine.contains(&inode));
             match door.sockets(0, &mut |inode| wanted(inode)) {
@@ -99,7 +103,7 @@ impl ConnectionsAsk {
                     .filter_map(|s| Some((s.cookie, s.sample.tcp?)))
                     .map(|(cookie, tcp)| (cookie, Seen { sent: tcp.sent_segments, rtt_ns: tcp.rtt_ns }))
                     .collect()),
-                other => Err(denied(&other.why_not().unwrap_or_default())),
+                other => Err(unread(other.why_not().unwrap_or_default())),
             }
         };
         round(
